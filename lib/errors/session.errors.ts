@@ -1,0 +1,127 @@
+import { ConflictException, HttpException, PayloadTooLargeException, ServiceUnavailableException } from '@nestjs/common';
+
+const PREFIX = '[ServerSession]';
+
+/** One or more options are wrong. Thrown at boot, with every fault in one message. */
+export class SessionOptionsError extends Error {
+  override readonly name = 'SessionOptionsError';
+
+  constructor(readonly faults: readonly string[]) {
+    const list = faults.map((fault) => `  - ${fault}`).join('\n');
+    super(`${PREFIX} ${faults.length === 1 ? 'an option is' : `${faults.length} options are`} wrong:\n${list}`);
+  }
+}
+
+/** The client package of a back end is not installed. Thrown at boot. */
+export class MissingPackageError extends Error {
+  override readonly name = 'MissingPackageError';
+
+  constructor(feature: string, packages: string, cause?: unknown) {
+    super(`${PREFIX} ${feature} needs a package that is not installed; run: npm install ${packages}`, { cause });
+  }
+}
+
+/** A data key is the name of a member of the session object. */
+export class ReservedSessionKeyError extends Error {
+  override readonly name = 'ReservedSessionKeyError';
+
+  constructor(readonly key: string) {
+    super(`${PREFIX} '${key}' is a member of the session object and cannot be a data key; choose another name`);
+  }
+}
+
+/** A write to a session of `type: 'null'`, which keeps nothing. */
+export class NullSessionError extends Error {
+  override readonly name = 'NullSessionError';
+
+  constructor(operation: string) {
+    super(
+      `${PREFIX} ${operation}: no back end is configured, so sessions are empty and read-only; set the option 'type' ` +
+        `to 'memory', 'filesystem', 'redis', 'memcached', 'mongodb' or 'typeorm'`,
+    );
+  }
+}
+
+/** A value of a session cannot be serialized, or not be read back. */
+export class SessionSerializationError extends Error {
+  override readonly name = 'SessionSerializationError';
+
+  constructor(
+    readonly key: string,
+    reason: string,
+    cause?: unknown,
+  ) {
+    super(`${PREFIX} the value of the session key '${key}' ${reason}`, { cause });
+  }
+}
+
+/** A stored record cannot be read: another format, a wrong key, damaged. It counts as no session. */
+export class UnreadableRecordError extends Error {
+  override readonly name = 'UnreadableRecordError';
+
+  constructor(reason: string, cause?: unknown) {
+    super(`${PREFIX} a stored session cannot be read: ${reason}`, { cause });
+  }
+}
+
+/** Says what failed in the message (for logs), and only the status to the client. */
+function explain(exception: HttpException, message: string): void {
+  exception.message = `${PREFIX} ${message}`;
+}
+
+/** The store did not do what it was asked to. Reaches the client as 503. */
+export class SessionStoreError extends ServiceUnavailableException {
+  constructor(operation: string, cause?: unknown) {
+    super(undefined, { cause });
+    this.name = 'SessionStoreError';
+    explain(this, `the session store failed to ${operation}: ${reasonOf(cause)}`);
+  }
+}
+
+/** The store did not answer within `storeTimeout`. Reaches the client as 503. */
+export class SessionStoreTimeoutError extends SessionStoreError {
+  constructor(operation: string, milliseconds: number) {
+    super(operation, new Error(`no answer within ${milliseconds} ms (option 'storeTimeout')`));
+    this.name = 'SessionStoreTimeoutError';
+  }
+}
+
+/** A write to the read-only session that `onStoreError: 'degrade'` serves while the store is down. Reaches the client as 503. */
+export class SessionUnavailableError extends ServiceUnavailableException {
+  constructor(operation: string) {
+    super();
+    this.name = 'SessionUnavailableError';
+    explain(this, `${operation}: the session store is down and the session is read-only meanwhile`);
+  }
+}
+
+/**
+ * Another request changed the session first, and `concurrency` is `'reject'`, or the changes could not be merged in time.
+ * Reaches the client as 409.
+ */
+export class SessionConflictError extends ConflictException {
+  constructor(reason: string) {
+    super();
+    this.name = 'SessionConflictError';
+    explain(this, `the session was changed by another request: ${reason}`);
+  }
+}
+
+/** The serialized data is larger than `maxBytes`. Reaches the client as 413. */
+export class SessionTooLargeError extends PayloadTooLargeException {
+  constructor(
+    readonly bytes: number,
+    readonly maxBytes: number,
+    readonly largestKeys: readonly { readonly key: string; readonly bytes: number }[],
+  ) {
+    super();
+    this.name = 'SessionTooLargeError';
+    const keys = largestKeys.map(({ key, bytes: size }) => `'${key}' (${size} bytes)`).join(', ');
+    explain(this, `the session has ${bytes} bytes, ${maxBytes} are allowed (option 'maxBytes'); its largest keys: ${keys}`);
+  }
+}
+
+/** What an unknown thrown value says, without its stack. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}

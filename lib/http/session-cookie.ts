@@ -1,0 +1,91 @@
+import { parseCookie, stringifySetCookie } from 'cookie';
+import { sign, unsign } from 'cookie-signature';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SessionIds } from '../session/session-id.js';
+
+/** Cookies of the session's name that are looked at in one request; more are no browser's. */
+const MAX_CANDIDATES = 32;
+
+/** What a request's cookies say. */
+export interface CookieIds {
+  /** The well-formed ids, in order, each once. */
+  readonly ids: readonly string[];
+  /** Ids whose signature was made with a former secret: their cookie is to be sent again. */
+  readonly outdated: ReadonlySet<string>;
+}
+
+const NONE: CookieIds = { ids: [], outdated: new Set() };
+
+/** The session cookie: which ids a request brings, and what the response sends. */
+export class SessionCookie {
+  private readonly mark: string;
+
+  constructor(
+    private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'lifetime'>,
+    private readonly ids: SessionIds,
+  ) {
+    this.mark = `${options.cookie.name}=`;
+  }
+
+  /**
+   * The ids in a `Cookie` header. Several cookies may have the name (another path, a parent domain, an attacker's), so all
+   * of them are looked at. Malformed, unsigned and foreign ones are left out.
+   */
+  parse(header: string | undefined): CookieIds {
+    if (header === undefined || !header.includes(this.mark)) return NONE;
+    const ids = new Set<string>();
+    const outdated = new Set<string>();
+    let candidates = 0;
+    for (const pair of header.split(';')) {
+      if (!pair.includes(this.mark)) continue;
+      const value = parseCookie(pair)[this.options.cookie.name];
+      if (value === undefined || ++candidates > MAX_CANDIDATES) continue;
+      const id = this.verify(value, outdated);
+      if (id !== undefined) ids.add(id);
+    }
+    return ids.size === 0 ? NONE : { ids: [...ids], outdated };
+  }
+
+  /** The `Set-Cookie` value for a session. @param expiry epoch milliseconds; undefined for a cookie without expiry. */
+  set(id: string, expiry: number | undefined, secure: boolean): string {
+    const [secret] = this.options.secrets;
+    const value = secret === undefined ? id : sign(id, secret);
+    return this.stringify(
+      value,
+      secure,
+      expiry === undefined ? {} : { expires: new Date(expiry), maxAge: Math.max(0, Math.round((expiry - Date.now()) / 1000)) },
+    );
+  }
+
+  /** The `Set-Cookie` value that makes the browser forget the cookie. */
+  clear(secure: boolean): string {
+    return this.stringify('', secure, { expires: new Date(0), maxAge: 0 });
+  }
+
+  private stringify(value: string, secure: boolean, life: { expires?: Date; maxAge?: number }): string {
+    const { name, domain, path, httpOnly, sameSite, partitioned } = this.options.cookie;
+    return stringifySetCookie({
+      name,
+      value,
+      path,
+      httpOnly,
+      secure,
+      sameSite,
+      partitioned,
+      ...(domain === undefined ? {} : { domain }),
+      ...life,
+    });
+  }
+
+  private verify(value: string, outdated: Set<string>): string | undefined {
+    const { secrets } = this.options;
+    if (secrets.length === 0) return this.ids.isWellFormed(value) ? value : undefined;
+    // The form is checked before the signature: hashing what cannot be an id is a waste.
+    const dot = value.lastIndexOf('.');
+    const id = value.slice(0, Math.max(0, dot));
+    if (!this.ids.isWellFormed(id)) return undefined;
+    const index = secrets.findIndex((secret) => unsign(value, secret) === id);
+    if (index > 0) outdated.add(id);
+    return index < 0 ? undefined : id;
+  }
+}

@@ -1,0 +1,47 @@
+export { SessionService } from './admin/session.service.js';
+export { Session } from './decorators/session.decorator.js';
+export {
+  MissingPackageError,
+  NullSessionError,
+  ReservedSessionKeyError,
+  SessionConflictError,
+  SessionOptionsError,
+  SessionSerializationError,
+  SessionStoreError,
+  SessionStoreTimeoutError,
+  SessionTooLargeError,
+  SessionUnavailableError,
+  UnreadableRecordError,
+} from './errors/session.errors.js';
+export { UseSession } from './http/handler-usage.js';
+export { SessionInterceptor } from './interceptors/session.interceptor.js';
+export { sessionOptionsFromEnv } from './options/options-from-env.js';
+export type {
+  Duration,
+  ServerSessionOptions,
+  ServerSessionOptionsFactory,
+  SessionCookieOptions,
+  SessionType,
+} from './options/session-options.js';
+export type { FilesystemSessionOptions } from './repositories/filesystem/filesystem.options.js';
+export type { MemcachedSessionOptions } from './repositories/memcached/memcached.options.js';
+export type { MemorySessionOptions } from './repositories/memory/memory.options.js';
+export type { MongodbSessionOptions } from './repositories/mongodb/mongodb.options.js';
+export type { RedisSessionOptions } from './repositories/redis/redis.options.js';
+export { type RepositoryContext } from './repositories/repository.factory.js';
+export type { TypeormSessionOptions } from './repositories/typeorm/typeorm.options.js';
+export {
+  type ListableSessionRepository,
+  type ListedRecord,
+  type ListQuery,
+  type RecordPage,
+  type SessionRecord,
+  SessionRepository,
+  type SessionVersion,
+  type StoredRecord,
+  type UpdateResult,
+} from './repositories/session-repository.js';
+export { SessionSerializer } from './serialization/session-serializer.js';
+export { ServerSessionModule } from './server-session.module.js';
+export { ServerSession } from './session/server-session.js';
+export type { FlashMessage, SessionData } from './session/session-data.js';

@@ -1,0 +1,114 @@
+import { SessionOptionsError } from '../errors/session.errors.js';
+import { SessionRepository } from '../repositories/session-repository.js';
+import { SessionSerializer } from '../serialization/session-serializer.js';
+import { checkBackEnds } from './back-end.options.js';
+import { resolveCookie } from './cookie.options.js';
+import { isObject, OptionReader } from './option-reader.js';
+import type { ResolvedSessionOptions } from './resolved-options.js';
+import { SESSION_TYPES, type ServerSessionOptions } from './session-options.js';
+
+const SECOND = 1000;
+const DAY = 24 * 60 * 60 * SECOND;
+const DEFAULT_LIFETIME = 31 * DAY;
+const MAX_TOUCH_INTERVAL = 60 * SECOND;
+const MIN_ENCRYPTION_KEY = 32;
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws SessionOptionsError naming everything that is wrong, at once.
+ */
+export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessionOptions {
+  const faults: string[] = [];
+  if (!isObject(given)) throw new SessionOptionsError([`the options are ${String(given)}; allowed: an object`]);
+  const read = new OptionReader({ ...given }, faults);
+  const lifetime = read.duration('lifetime', DEFAULT_LIFETIME);
+  const absoluteLifetime = read.duration('absoluteLifetime', undefined);
+  const type = read.oneOf('type', SESSION_TYPES, 'null');
+  const resolved: ResolvedSessionOptions = {
+    type,
+    repository: read.check('repository', undefined, 'a SessionRepository, or a class of one', isRepository),
+    permanent: read.boolean('permanent', true),
+    lifetime,
+    absoluteLifetime,
+    secrets: resolveSecrets(read),
+    encryption: resolveEncryption(read),
+    keyPrefix: read.check('keyPrefix', 'session:', 'a text of at most 100 visible ASCII characters', isKeyPrefix),
+    hashIds: read.boolean('hashIds', true),
+    cookie: resolveCookie(read.group('cookie')),
+    touchInterval: read.duration('touchInterval', Math.min(lifetime / 10, MAX_TOUCH_INTERVAL), 0),
+    concurrency: read.oneOf('concurrency', ['merge', 'overwrite', 'reject'], 'merge'),
+    serializer: read.check('serializer', 'json', `'json', 'msgpack' or a SessionSerializer`, isSerializer),
+    idBytes: read.integer('idBytes', 32, 16, 64),
+    purgeInterval: resolvePurge(read),
+    maxBytes: read.integer('maxBytes', 64 * 1024, 1),
+    storeTimeout: read.duration('storeTimeout', 2 * SECOND),
+    onStoreError: read.oneOf('onStoreError', ['fail', 'degrade'], 'fail'),
+    regenerateGrace: read.duration('regenerateGrace', 5 * SECOND, 0),
+    regenerateOnPrincipalChange: read.boolean('regenerateOnPrincipalChange', true),
+    ...checkBackEnds(read),
+  };
+  if (resolved.touchInterval >= lifetime) read.fault('touchInterval', given.touchInterval, `less than 'lifetime'`);
+  read.rejectUnknown();
+  if (faults.length > 0) throw new SessionOptionsError(faults);
+  return resolved;
+}
+
+function resolveSecrets(read: OptionReader): readonly string[] {
+  const useSigner = read.boolean('useSigner', false);
+  const isSecret = (value: unknown): boolean => typeof value === 'string' && value !== '';
+  const given = read.raw('secret');
+  const secrets = given === undefined ? [] : Array.isArray(given) ? (given as unknown[]) : [given];
+  // Never shown, not even when wrong.
+  if (!secrets.every(isSecret))
+    read.fault(
+      'secret',
+      secrets.map(() => '…'),
+      'a text that is not empty, or several',
+    );
+  if (useSigner && secrets.length === 0) read.fault('secret', given, `a text, or several: 'useSigner' is true`);
+  return useSigner ? (secrets as string[]) : [];
+}
+
+function resolveEncryption(read: OptionReader): ResolvedSessionOptions['encryption'] {
+  if (read.raw('encryption') === undefined) return undefined;
+  const group = read.group('encryption');
+  const keys = group.check<(string | Uint8Array)[]>('keys', [], 'one or more keys of at least 32 bytes', isKeyList);
+  if (keys.length === 0) group.fault('keys', keys, 'one or more keys of at least 32 bytes');
+  group.rejectUnknown();
+  return { keys };
+}
+
+function resolvePurge(read: OptionReader): number | false {
+  const byDefault = 15 * 60 * SECOND;
+  const given = read.raw('purge');
+  if (given === undefined) return byDefault;
+  if (given === false) return false;
+  const group = read.group('purge');
+  const interval = group.duration('interval', byDefault);
+  group.rejectUnknown();
+  return interval;
+}
+
+function isKeyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isKey);
+}
+
+function isKey(value: unknown): boolean {
+  return (
+    (typeof value === 'string' && Buffer.byteLength(value) >= MIN_ENCRYPTION_KEY) ||
+    (value instanceof Uint8Array && value.length >= MIN_ENCRYPTION_KEY)
+  );
+}
+
+function isKeyPrefix(value: unknown): boolean {
+  return typeof value === 'string' && /^[\x21-\x7e]{0,100}$/.test(value);
+}
+
+function isSerializer(value: unknown): boolean {
+  return value === 'json' || value === 'msgpack' || value instanceof SessionSerializer;
+}
+
+function isRepository(value: unknown): boolean {
+  return value instanceof SessionRepository || (typeof value === 'function' && value.prototype instanceof SessionRepository);
+}

@@ -1,0 +1,29 @@
+import type { ServerSessionOptions, SessionCookieOptions, SessionType } from './session-options.js';
+
+type CookieDefaults = Required<Omit<SessionCookieOptions, 'domain'>> & Pick<SessionCookieOptions, 'domain'>;
+
+/** The options once checked, with every default filled in. Spans of time are in milliseconds. */
+export interface ResolvedSessionOptions extends Readonly<
+  Pick<ServerSessionOptions, 'repository' | 'encryption' | 'memory' | 'redis' | 'memcached' | 'filesystem' | 'mongodb' | 'typeorm'>
+> {
+  readonly type: SessionType;
+  readonly permanent: boolean;
+  readonly lifetime: number;
+  readonly absoluteLifetime: number | undefined;
+  /** The signing secrets; empty where cookies are not signed. */
+  readonly secrets: readonly string[];
+  readonly keyPrefix: string;
+  readonly hashIds: boolean;
+  readonly cookie: Readonly<CookieDefaults>;
+  readonly touchInterval: number;
+  readonly concurrency: NonNullable<ServerSessionOptions['concurrency']>;
+  readonly serializer: NonNullable<ServerSessionOptions['serializer']>;
+  readonly idBytes: number;
+  /** Milliseconds; false where nothing is purged. */
+  readonly purgeInterval: number | false;
+  readonly maxBytes: number;
+  readonly storeTimeout: number;
+  readonly onStoreError: NonNullable<ServerSessionOptions['onStoreError']>;
+  readonly regenerateGrace: number;
+  readonly regenerateOnPrincipalChange: boolean;
+}

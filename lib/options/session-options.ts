@@ -1,0 +1,167 @@
+import type { Type } from '@nestjs/common';
+import type { FilesystemSessionOptions } from '../repositories/filesystem/filesystem.options.js';
+import type { MemcachedSessionOptions } from '../repositories/memcached/memcached.options.js';
+import type { MemorySessionOptions } from '../repositories/memory/memory.options.js';
+import type { MongodbSessionOptions } from '../repositories/mongodb/mongodb.options.js';
+import type { RedisSessionOptions } from '../repositories/redis/redis.options.js';
+import type { TypeormSessionOptions } from '../repositories/typeorm/typeorm.options.js';
+import type { SessionRepository } from '../repositories/session-repository.js';
+import type { SessionSerializer } from '../serialization/session-serializer.js';
+
+/** A span of time: a number of seconds, or a text as in `'500ms'`, `'20m'`, `'14d'`. */
+export type Duration = number | string;
+
+/** The back ends. */
+export const SESSION_TYPES = ['null', 'memory', 'redis', 'memcached', 'filesystem', 'mongodb', 'typeorm'] as const;
+export type SessionType = (typeof SESSION_TYPES)[number];
+
+/** The session cookie. */
+export interface SessionCookieOptions {
+  /**
+   * The name. A name that begins with `__Host-` or `__Secure-` brings the rules of RFC 6265bis §4.1.3, checked at boot.
+   * @default 'session'
+   */
+  name?: string;
+  /** The domain. Without one, only the host that set the cookie gets it back. */
+  domain?: string;
+  /** @default '/' */
+  path?: string;
+  /**
+   * Hides the cookie from scripts of the page.
+   * @default true
+   */
+  httpOnly?: boolean;
+  /**
+   * Whether browsers send the cookie over https only. `'auto'`: secure when the request itself came over https, behind a
+   * proxy as far as the adapter trusts it (`app.set('trust proxy', …)` on Express, `trustProxy` on Fastify).
+   * @default 'auto'
+   */
+  secure?: boolean | 'auto';
+  /**
+   * Whether other sites' requests carry the cookie. `'none'` needs `secure: true`.
+   * @default 'lax'
+   */
+  sameSite?: 'lax' | 'strict' | 'none';
+  /**
+   * A jar of its own for each embedding site (CHIPS). Needs `secure: true`.
+   * @default false
+   */
+  partitioned?: boolean;
+}
+
+/** The options of `ServerSessionModule.forRoot`. */
+export interface ServerSessionOptions {
+  /**
+   * The back end. With `'null'` the session reads as empty and a write throws `NullSessionError`.
+   * @default 'null'
+   */
+  type?: SessionType;
+  /** A repository of your own, in place of `type`: an instance, or a class that Nest instantiates. */
+  repository?: SessionRepository | Type<SessionRepository>;
+  /**
+   * Whether the cookie has an expiry. Without one the browser drops it when it closes; the store keeps the session for
+   * `lifetime` all the same.
+   * @default true
+   */
+  permanent?: boolean;
+  /**
+   * How long a session lives since its last use.
+   * @default '31d'
+   */
+  lifetime?: Duration;
+  /** How long a session lives since it was created, whatever its use; `regenerate()` does not reset it. */
+  absoluteLifetime?: Duration;
+  /**
+   * Whether the cookie is signed (HMAC-SHA-256), so that forged ids never reach the store.
+   * @default false
+   */
+  useSigner?: boolean;
+  /** The secret of the signer, or several: the first one signs, all of them verify. */
+  secret?: string | string[];
+  /** Encrypts records at rest with AES-256-GCM. Keys of at least 32 bytes: the first encrypts, all of them decrypt. */
+  encryption?: { keys: (string | Uint8Array)[] };
+  /**
+   * Stands before the name of every session in the store, so that several applications can share it.
+   * @default 'session:'
+   */
+  keyPrefix?: string;
+  /**
+   * Whether the store holds the SHA-256 of the id in place of the id. Without it a handle is an id, and whoever reads
+   * the store can use the sessions in it.
+   * @default true
+   */
+  hashIds?: boolean;
+  /** The cookie. */
+  cookie?: SessionCookieOptions;
+  /** For `type: 'memory'`. */
+  memory?: MemorySessionOptions;
+  /** For `type: 'redis'`. */
+  redis?: RedisSessionOptions;
+  /** For `type: 'memcached'`. */
+  memcached?: MemcachedSessionOptions;
+  /** For `type: 'filesystem'`. */
+  filesystem?: FilesystemSessionOptions;
+  /** For `type: 'mongodb'`. */
+  mongodb?: MongodbSessionOptions;
+  /** For `type: 'typeorm'`. */
+  typeorm?: TypeormSessionOptions;
+  /**
+   * How often sliding expiry is written, at the most.
+   * @default a tenth of `lifetime`, at most 60 s
+   */
+  touchInterval?: Duration;
+  /**
+   * What happens when another request changed the session since this one loaded it. `'merge'`: the changes of both, key by
+   * key. `'overwrite'`: this request's whole session. `'reject'`: 409.
+   * @default 'merge'
+   */
+  concurrency?: 'merge' | 'overwrite' | 'reject';
+  /**
+   * The form of the stored values. `'msgpack'` needs the package msgpackr.
+   * @default 'json'
+   */
+  serializer?: 'json' | 'msgpack' | SessionSerializer;
+  /**
+   * Random bytes in an id, 16 to 64.
+   * @default 32
+   */
+  idBytes?: number;
+  /**
+   * How often expired records are removed from stores without a time to live of their own, at a random moment within
+   * the interval; `false` never.
+   * @default { interval: '15m' }
+   */
+  purge?: { interval: Duration } | false;
+  /**
+   * The largest serialized data of a session, in bytes. Past it the save fails with `SessionTooLargeError`.
+   * @default 65536
+   */
+  maxBytes?: number;
+  /**
+   * How long one operation of the store may take before the request is answered with 503.
+   * @default '2s'
+   */
+  storeTimeout?: Duration;
+  /**
+   * When the store fails as a session is loaded. `'fail'`: 503. `'degrade'`: an empty, read-only session, logged.
+   * @default 'fail'
+   */
+  onStoreError?: 'fail' | 'degrade';
+  /**
+   * How long requests that still carry the id from before a `regenerate()` find the session, so that parallel requests of
+   * one page do not lose it. Never after a change of principal. `0` ends the old id at once.
+   * @default '5s'
+   */
+  regenerateGrace?: Duration;
+  /**
+   * Whether a change of `session.principal` gives the session a new id, unless the request did so itself (against
+   * session fixation).
+   * @default true
+   */
+  regenerateOnPrincipalChange?: boolean;
+}
+
+/** For `forRootAsync({ useClass })` and `{ useExisting }`. */
+export interface ServerSessionOptionsFactory {
+  createServerSessionOptions(): ServerSessionOptions | Promise<ServerSessionOptions>;
+}

@@ -1,0 +1,31 @@
+import type { OptionReader } from '../../options/option-reader.js';
+
+/** Where and how the filesystem back end keeps sessions. */
+export interface FilesystemSessionOptions {
+  /**
+   * The folder; made when it is missing. Processes on one machine may share it.
+   * @default 'server_session' under the working directory
+   */
+  dir?: string;
+  /**
+   * About how many sessions are kept. At the threshold expired ones go first, then the longest unused, with one warning.
+   * `0` is no limit.
+   * @default 500
+   */
+  threshold?: number;
+  /**
+   * The mode of the files; their folders can be entered by whoever may read them.
+   * @default 0o600
+   */
+  mode?: number;
+}
+
+export const FILESYSTEM_DEFAULTS = { dir: 'server_session', threshold: 500, mode: 0o600 };
+
+export function checkFilesystemOptions(read: OptionReader): void {
+  read.check('dir', FILESYSTEM_DEFAULTS.dir, 'the path of a folder', (value) => typeof value === 'string' && value !== '');
+  read.integer('threshold', FILESYSTEM_DEFAULTS.threshold, 0);
+  const mode = read.integer('mode', FILESYSTEM_DEFAULTS.mode, 0, 0o777);
+  if ((mode & 0o600) !== 0o600) read.fault('mode', `0o${mode.toString(8)}`, 'a mode that lets the owner read and write, as in 0o600');
+  read.rejectUnknown();
+}

@@ -1,0 +1,23 @@
+import { MissingPackageError } from '../errors/session.errors.js';
+
+/**
+ * Imports an optional peer dependency.
+ *
+ * @param load a literal `() => import('…')`, so that bundlers see it.
+ * @param feature what needs the package, for the message.
+ * @param packages what to install.
+ * @throws MissingPackageError when it is not installed; any other failure as it is.
+ */
+export async function loadPackage<T>(load: () => Promise<T>, feature: string, packages: string): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if (isModuleNotFound(error)) throw new MissingPackageError(feature, packages, error);
+    throw error;
+  }
+}
+
+function isModuleNotFound(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+}

@@ -1,0 +1,113 @@
+import { LRUCache } from 'lru-cache';
+import {
+  type ListableSessionRepository,
+  type ListQuery,
+  type RecordPage,
+  SessionRepository,
+  type SessionRecord,
+  type SessionVersion,
+  type StoredRecord,
+  type UpdateResult,
+} from '../session-repository.js';
+import { MEMORY_DEFAULTS, type MemorySessionOptions } from './memory.options.js';
+
+interface Entry {
+  readonly payload: Uint8Array;
+  readonly principal: string | undefined;
+  readonly version: number;
+}
+
+/** What an entry costs besides its payload, roughly: for the bound in bytes. */
+const ENTRY_OVERHEAD = 200;
+
+/**
+ * Sessions in this process's memory, bounded in number and bytes. They are gone when it ends, and other processes do not see
+ * them: for tests and small single-process applications.
+ */
+export class MemorySessionRepository extends SessionRepository implements ListableSessionRepository {
+  private readonly entries: LRUCache<string, Entry>;
+  private readonly byPrincipal = new Map<string, Set<string>>();
+
+  constructor(options: MemorySessionOptions = {}) {
+    super();
+    const { maxEntries, maxBytes } = { ...MEMORY_DEFAULTS, ...options };
+    this.entries = new LRUCache({
+      max: maxEntries,
+      maxSize: maxBytes,
+      sizeCalculation: ({ payload }) => payload.length + ENTRY_OVERHEAD,
+      ttlResolution: 0,
+      ttl: 1, // Each entry brings its own.
+      dispose: ({ principal }, handle) => this.unlink(principal, handle),
+      onInsert: ({ principal }, handle) => this.link(principal, handle),
+    });
+  }
+
+  override async create(handle: string, record: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    if (this.entries.has(handle)) return undefined;
+    return this.put(handle, record, 1, ttl);
+  }
+
+  override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    const entry = this.entries.get(handle);
+    if (entry === undefined) return undefined;
+    const remaining = this.entries.getRemainingTTL(handle);
+    if (touch !== undefined) this.entries.set(handle, entry, { ttl: touch });
+    return { payload: entry.payload, principal: entry.principal, version: String(entry.version), remaining };
+  }
+
+  override async update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    const entry = this.entries.peek(handle);
+    if (entry === undefined) return { status: 'gone' };
+    if (String(entry.version) !== base) return { status: 'conflict' };
+    return { status: 'updated', version: this.put(handle, record, entry.version + 1, ttl) };
+  }
+
+  override async delete(handle: string): Promise<boolean> {
+    const existed = this.entries.has(handle);
+    this.entries.delete(handle);
+    return existed;
+  }
+
+  override async purgeExpired(): Promise<number> {
+    const before = this.entries.size;
+    this.entries.purgeStale();
+    return before - this.entries.size;
+  }
+
+  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    const handles = [...(principal === undefined ? this.entries.keys() : (this.byPrincipal.get(principal) ?? []))]
+      .filter((handle) => this.entries.has(handle) && (cursor === undefined || handle > cursor))
+      .sort();
+    const page = handles.slice(0, limit);
+    const records = await Promise.all(page.map(async (handle) => ({ handle, ...this.peek(handle) })));
+    return { records, cursor: handles.length > limit ? page.at(-1) : undefined };
+  }
+
+  async count({ principal }: { principal?: string | undefined }): Promise<number> {
+    this.entries.purgeStale();
+    return principal === undefined ? this.entries.size : (this.byPrincipal.get(principal)?.size ?? 0);
+  }
+
+  private peek(handle: string): StoredRecord {
+    const { payload, principal, version } = this.entries.peek(handle)!;
+    return { payload, principal, version: String(version), remaining: this.entries.getRemainingTTL(handle) };
+  }
+
+  private put(handle: string, { payload, principal }: SessionRecord, version: number, ttl: number): SessionVersion {
+    // A copy: what the caller does with its bytes afterwards is its own affair.
+    this.entries.set(handle, { payload: Uint8Array.from(payload), principal, version }, { ttl: Math.max(1, Math.ceil(ttl)) });
+    return String(version);
+  }
+
+  private link(principal: string | undefined, handle: string): void {
+    if (principal === undefined) return;
+    let handles = this.byPrincipal.get(principal);
+    if (handles === undefined) this.byPrincipal.set(principal, (handles = new Set()));
+    handles.add(handle);
+  }
+
+  private unlink(principal: string | undefined, handle: string): void {
+    const handles = principal === undefined ? undefined : this.byPrincipal.get(principal);
+    if (handles?.delete(handle) && handles.size === 0) this.byPrincipal.delete(principal!);
+  }
+}

@@ -1,0 +1,20 @@
+import type { OptionReader } from '../../options/option-reader.js';
+
+/** Bounds of the memory back end; at a bound, the sessions that were not used for longest go first. */
+export interface MemorySessionOptions {
+  /** @default 100000 */
+  maxEntries?: number;
+  /**
+   * Bytes of all records together.
+   * @default 268435456 (256 MiB)
+   */
+  maxBytes?: number;
+}
+
+export const MEMORY_DEFAULTS = { maxEntries: 100_000, maxBytes: 256 * 1024 * 1024 };
+
+export function checkMemoryOptions(read: OptionReader): void {
+  read.integer('maxEntries', MEMORY_DEFAULTS.maxEntries, 1);
+  read.integer('maxBytes', MEMORY_DEFAULTS.maxBytes, 1024);
+  read.rejectUnknown();
+}

@@ -1,0 +1,94 @@
+import { Logger } from '@nestjs/common';
+import type { RedisOptions } from 'ioredis';
+import { loadPackage } from '../load-package.js';
+import type { RedisClient } from './redis-session.repository.js';
+import type { RedisSessionOptions } from './redis.options.js';
+
+/**
+ * The client, ours or the application's. A command is only ever given to a client that is connected: never to its offline
+ * queue, where it would outlive its request and be carried out when nobody waits for it any more.
+ */
+export class RedisConnection {
+  private static readonly logger = new Logger('ServerSession');
+
+  private constructor(
+    private readonly client: RedisClient,
+    private readonly isOurs: boolean,
+    private readonly timeout: number,
+  ) {
+    if (isOurs) this.reportTrouble();
+  }
+
+  /** Begins to connect, and does not wait for it: an application starts without its Redis, and finds it later. */
+  static async open(options: RedisSessionOptions = {}, timeout: number): Promise<RedisConnection> {
+    if ('client' in options) return new RedisConnection(options.client, false, timeout);
+    const { Redis, Cluster } = await loadPackage(() => import('ioredis'), "type 'redis'", 'ioredis');
+    const own: RedisOptions = {
+      connectTimeout: timeout,
+      // A command that was sent and not answered is not sent again: nobody knows whether it was carried out.
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (times) => Math.min(50 * times, 1000),
+    };
+    if ('nodes' in options) {
+      const { nodes, ...rest } = options;
+      const client = new Cluster(nodes, {
+        slotsRefreshTimeout: timeout,
+        clusterRetryStrategy: own.retryStrategy,
+        ...rest,
+        redisOptions: { ...own, ...rest.redisOptions },
+      });
+      return new RedisConnection(client, true, timeout);
+    }
+    if ('url' in options) {
+      const { url, ...rest } = options;
+      return new RedisConnection(new Redis(url, { ...own, ...rest }), true, timeout);
+    }
+    return new RedisConnection(new Redis({ host: '127.0.0.1', port: 6379, ...own, ...options }), true, timeout);
+  }
+
+  /** The client, once it is connected. @throws when it is not within `storeTimeout`. */
+  ready(): RedisClient | Promise<RedisClient> {
+    return this.client.status === 'ready' ? this.client : this.untilReady();
+  }
+
+  async close(): Promise<void> {
+    if (!this.isOurs) return;
+    // A farewell to a server that is not there would be waited for in vain.
+    if (this.client.status === 'ready') await this.client.quit().catch(() => undefined);
+    this.client.disconnect();
+  }
+
+  private async untilReady(): Promise<RedisClient> {
+    const { client, timeout } = this;
+    if (client.status === 'wait') client.connect().catch(() => undefined);
+    if (client.status === 'end') throw new Error('the connection to Redis was closed');
+    // Errors are reported elsewhere and followed by a new try; only time ends the wait.
+    const ready = new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        client.off('ready', onReady);
+        reject(new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`));
+      }, timeout);
+      const onReady = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      client.once('ready', onReady);
+    });
+    await ready;
+    return client;
+  }
+
+  /** Once for each loss of the connection, not for every try. */
+  private reportTrouble(): void {
+    let reported = false;
+    this.client.on('error', (error: Error) => {
+      if (!reported) RedisConnection.logger.error(`[ServerSession] Redis: ${error.message}`);
+      reported = true;
+    });
+    this.client.on('ready', () => {
+      if (reported) RedisConnection.logger.log('[ServerSession] Redis is back');
+      reported = false;
+    });
+  }
+}

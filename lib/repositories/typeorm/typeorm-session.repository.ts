@@ -1,0 +1,8 @@
+import { SessionRepository } from '../session-repository.js';
+import type { RepositoryContext } from '../repository.factory.js';
+
+export abstract class TypeormSessionRepository extends SessionRepository {
+  static create(_context: RepositoryContext): Promise<SessionRepository> {
+    return Promise.reject(new Error('not yet'));
+  }
+}

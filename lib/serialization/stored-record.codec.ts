@@ -1,0 +1,140 @@
+import { reasonOf, UnreadableRecordError } from '../errors/session.errors.js';
+import type { RecordCipher } from './record-encryption.js';
+
+/** A live session, as it stands in the store. All instants are epoch milliseconds. */
+export interface SessionContent {
+  readonly kind: 'session';
+  readonly createdAt: number;
+  /** When it was last written or, as far as the writer knew, used. */
+  readonly accessedAt: number;
+  /** When its cookie was last sent, as far as the last writer knew. */
+  readonly cookieAt: number;
+  /** The absolute end, whatever the use; undefined without `absoluteLifetime`. */
+  readonly deadline?: number | undefined;
+  /** Name of the serializer the fields are in. */
+  readonly serializer: string;
+  /** The fields in their serialized form, in order. */
+  readonly fields: ReadonlyMap<string, Buffer>;
+}
+
+/**
+ * What stays under an old id for a moment: a destroyed session (`to` undefined), so that nothing in flight writes it
+ * again, or a regenerated one, so that requests in flight find where it went.
+ */
+export interface RetiredContent {
+  readonly kind: 'retired';
+  readonly to?: string | undefined;
+  /** Past this instant it leads nowhere, even where the store is late to remove it. */
+  readonly until: number;
+}
+
+export type RecordContent = SessionContent | RetiredContent;
+
+const FORMAT = 1;
+const NEWLINE = 0x0a;
+
+/** The first line of a record. Short names: it is in every record, and parsed on every read. */
+interface Header {
+  v: number;
+  s?: string;
+  c?: number;
+  a?: number;
+  k?: number;
+  d?: number;
+  /** Keys and byte lengths of the fields that follow. */
+  f?: [string, number][];
+  /** Of a retired record: where to, and until when. */
+  to?: string;
+  until?: number;
+}
+
+/**
+ * The form of a record in the store: one line of JSON that names the fields and their lengths, then the fields one after
+ * the other. So a reader finds each field without decoding the others, and a writer copies unchanged ones as they are.
+ */
+export class StoredRecordCodec {
+  constructor(private readonly cipher?: RecordCipher) {}
+
+  encode(handle: string, content: RecordContent): Uint8Array {
+    const plain = content.kind === 'retired' ? encodeRetired(content) : encodeSession(content);
+    return this.cipher ? this.cipher.seal(handle, plain) : plain;
+  }
+
+  /** @throws UnreadableRecordError for anything that `encode` did not make with a key that is known here. */
+  decode(handle: string, payload: Uint8Array): RecordContent {
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    try {
+      return decodePlain(this.cipher ? this.cipher.open(handle, bytes) : bytes);
+    } catch (error) {
+      throw error instanceof UnreadableRecordError ? error : new UnreadableRecordError(reasonOf(error), error);
+    }
+  }
+}
+
+function encodeRetired({ to, until }: RetiredContent): Buffer {
+  return line({ v: FORMAT, until, ...(to === undefined ? {} : { to }) });
+}
+
+function encodeSession(content: SessionContent): Buffer {
+  const lengths: [string, number][] = [];
+  const parts: Buffer[] = [];
+  for (const [key, bytes] of content.fields) {
+    lengths.push([key, bytes.length]);
+    parts.push(bytes);
+  }
+  const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline } = content;
+  const header: Header = { v: FORMAT, s, c, a, k, ...(deadline === undefined ? {} : { d: deadline }), f: lengths };
+  return Buffer.concat([line(header), ...parts]);
+}
+
+function line(header: Header): Buffer {
+  return Buffer.from(`${JSON.stringify(header)}\n`);
+}
+
+function decodePlain(bytes: Buffer): RecordContent {
+  const end = bytes.indexOf(NEWLINE);
+  if (end < 0) throw new UnreadableRecordError('its first line has no end');
+  const header = JSON.parse(bytes.toString('utf8', 0, end)) as Partial<Header> | null;
+  if (header?.v !== FORMAT) throw new UnreadableRecordError(`its format is not ${FORMAT}`);
+  if (header.until !== undefined) {
+    return { kind: 'retired', to: optional(header.to, 'string', 'to'), until: required(header.until, 'number', 'until') };
+  }
+  return {
+    kind: 'session',
+    serializer: required(header.s, 'string', 's'),
+    createdAt: required(header.c, 'number', 'c'),
+    accessedAt: required(header.a, 'number', 'a'),
+    cookieAt: required(header.k, 'number', 'k'),
+    deadline: optional(header.d, 'number', 'd'),
+    fields: sliceFields(header.f, bytes, end + 1),
+  };
+}
+
+function sliceFields(lengths: unknown, bytes: Buffer, start: number): Map<string, Buffer> {
+  if (!Array.isArray(lengths)) throw new UnreadableRecordError('it lists no fields');
+  const fields = new Map<string, Buffer>();
+  let offset = start;
+  for (const entry of lengths as unknown[]) {
+    const [key, length] = Array.isArray(entry) ? (entry as unknown[]) : [];
+    if (typeof key !== 'string' || typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
+      throw new UnreadableRecordError('its list of fields is malformed');
+    }
+    fields.set(key, bytes.subarray(offset, (offset += length)));
+  }
+  if (offset !== bytes.length) throw new UnreadableRecordError(`it has ${bytes.length} bytes, its fields need ${offset}`);
+  return fields;
+}
+
+interface Types {
+  string: string;
+  number: number;
+}
+
+function required<T extends keyof Types>(value: unknown, type: T, name: string): Types[T] {
+  if (typeof value !== type) throw new UnreadableRecordError(`'${name}' in its first line is not a ${type}`);
+  return value as Types[T];
+}
+
+function optional<T extends keyof Types>(value: unknown, type: T, name: string): Types[T] | undefined {
+  return value === undefined ? undefined : required(value, type, name);
+}

@@ -1,0 +1,84 @@
+import { Module, type Provider } from '@nestjs/common';
+import { APP_INTERCEPTOR, HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import { SessionService } from './admin/session.service.js';
+import { HttpBridge } from './http/http-bridge.js';
+import { RequestSessions } from './http/request-sessions.js';
+import { SecureCookieAdvice } from './http/secure-cookie-advice.js';
+import { SessionCookie } from './http/session-cookie.js';
+import { SessionInterceptor } from './interceptors/session.interceptor.js';
+import { resolveOptions } from './options/resolve-options.js';
+import type { ResolvedSessionOptions } from './options/resolved-options.js';
+import type { ServerSessionOptions } from './options/session-options.js';
+import { createRepository } from './repositories/repository.factory.js';
+import { SessionRepository } from './repositories/session-repository.js';
+import { AesGcmCipher } from './serialization/record-encryption.js';
+import { createSerializers } from './serialization/serializer.factory.js';
+import { SerializerRegistry } from './serialization/serializer-registry.js';
+import { StoredRecordCodec } from './serialization/stored-record.codec.js';
+import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
+import { SessionIds } from './session/session-id.js';
+import { SessionLifecycle } from './session/session-lifecycle.js';
+import { StoredSessions } from './session/stored-sessions.js';
+
+/** The options once checked. */
+const RESOLVED_OPTIONS = Symbol('ServerSession.options');
+
+/** From the options up to the interceptor, in the order in which one builds on the other. */
+const PROVIDERS: Provider[] = [
+  {
+    provide: RESOLVED_OPTIONS,
+    inject: [MODULE_OPTIONS_TOKEN],
+    useFactory: (options: ServerSessionOptions) => resolveOptions(options),
+  },
+  {
+    provide: SessionRepository,
+    inject: [RESOLVED_OPTIONS, ModuleRef],
+    useFactory: createRepository,
+  },
+  {
+    provide: SerializerRegistry,
+    inject: [RESOLVED_OPTIONS],
+    useFactory: ({ serializer }: ResolvedSessionOptions) => createSerializers(serializer),
+  },
+  {
+    provide: SessionIds,
+    inject: [RESOLVED_OPTIONS],
+    useFactory: ({ idBytes, hashIds }: ResolvedSessionOptions) => new SessionIds(idBytes, hashIds),
+  },
+  {
+    provide: StoredSessions,
+    inject: [RESOLVED_OPTIONS, SessionRepository, SerializerRegistry],
+    useFactory: (options: ResolvedSessionOptions, repository: SessionRepository, serializers: SerializerRegistry) => {
+      const cipher = options.encryption && new AesGcmCipher(options.encryption.keys);
+      return new StoredSessions(repository, new StoredRecordCodec(cipher), serializers, options);
+    },
+  },
+  {
+    provide: SessionLifecycle,
+    inject: [RESOLVED_OPTIONS, SessionIds, StoredSessions, SerializerRegistry],
+    useFactory: (options: ResolvedSessionOptions, ids: SessionIds, stored: StoredSessions, serializers: SerializerRegistry) =>
+      new SessionLifecycle(options, ids, stored, serializers),
+  },
+  {
+    provide: RequestSessions,
+    inject: [RESOLVED_OPTIONS, SessionIds, SessionLifecycle],
+    useFactory: (options: ResolvedSessionOptions, ids: SessionIds, lifecycle: SessionLifecycle) =>
+      new RequestSessions(lifecycle, new SessionCookie(options, ids), new SecureCookieAdvice(options.cookie.secure)),
+  },
+  { provide: HttpBridge, inject: [HttpAdapterHost], useFactory: (host: HttpAdapterHost) => new HttpBridge(host) },
+  { provide: SessionInterceptor, inject: [RequestSessions], useFactory: (sessions: RequestSessions) => new SessionInterceptor(sessions) },
+  { provide: APP_INTERCEPTOR, useExisting: SessionInterceptor },
+  { provide: SessionService, inject: [RequestSessions], useFactory: (sessions: RequestSessions) => new SessionService(sessions) },
+];
+
+/**
+ * Server-side sessions. Import it once, in the root module:
+ *
+ * ```ts
+ * ServerSessionModule.forRoot({ type: 'redis', redis: { url: 'redis://127.0.0.1:6379' } })
+ * ```
+ *
+ * @throws SessionOptionsError at boot, naming every wrong option; MissingPackageError for a client that is not installed.
+ */
+@Module({ providers: PROVIDERS, exports: [SessionService, SessionRepository] })
+export class ServerSessionModule extends ConfigurableModuleClass {}

@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SessionConflictError } from '../errors/session.errors.js';
+
+const FIRST_WAIT = 2;
+const LONGEST_WAIT = 100;
+
+/** Waits between the tries of a write: longer each time, at random ("full jitter"), and not for ever. */
+export class Backoff {
+  private readonly end: number;
+  private tries = 0;
+
+  /** @param budget milliseconds for all tries together. */
+  constructor(budget: number) {
+    this.end = Date.now() + budget;
+  }
+
+  get isOver(): boolean {
+    return Date.now() >= this.end;
+  }
+
+  /** @throws SessionConflictError once the budget is used up. */
+  async wait(): Promise<void> {
+    if (this.isOver) throw new SessionConflictError(`${this.tries} tries did not get through within 'storeTimeout'`);
+    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.tries++);
+    await sleep(Math.random() * longest);
+  }
+}

@@ -1,0 +1,277 @@
+import { inspect } from 'node:util';
+import { ReservedSessionKeyError } from '../errors/session.errors.js';
+import { FieldKind } from './field-changes.js';
+import { newFlashKey } from './flash-key.js';
+import type { FlashMessage, SessionData, SessionKey } from './session-data.js';
+import type { SessionLifecycle } from './session-lifecycle.js';
+import type { SessionState } from './session-state.js';
+
+/** Keys the two internals of a session object; not to be found by name. */
+const STATE = Symbol('state');
+const LIFECYCLE = Symbol('lifecycle');
+
+const PRINCIPAL = `${FieldKind.attribute}principal`;
+const PERMANENT = `${FieldKind.attribute}permanent`;
+const META = `${FieldKind.attribute}meta`;
+
+/** What the application keeps of each session, typed by declaration merging. */
+export interface ServerSession extends SessionData {}
+
+/**
+ * The session of a request. Its data are its properties: `session.cart = ['tea']`, `delete session.cart`,
+ * `Object.keys(session)`, `JSON.stringify(session)`. Everything below is a member; a data key of the same name is refused
+ * with `ReservedSessionKeyError`.
+ */
+export class ServerSession {
+  /** @internal */
+  readonly [STATE]: SessionState;
+  /** @internal */
+  readonly [LIFECYCLE]: SessionLifecycle;
+
+  /** @internal Sessions come from the lifecycle. */
+  constructor(state: SessionState, lifecycle: SessionLifecycle) {
+    this[STATE] = state;
+    this[LIFECYCLE] = lifecycle;
+  }
+
+  /** The id in the cookie. Whoever has it has the session: do not log it. */
+  get sid(): string {
+    return this[LIFECYCLE].idOf(this[STATE]);
+  }
+
+  /** The name of the session in the store. It identifies the session and cannot be used as a cookie. */
+  get handle(): string {
+    return this[LIFECYCLE].handleOf(this[STATE]);
+  }
+
+  /** Whether the session is not stored yet. */
+  get isNew(): boolean {
+    return this[STATE].base === undefined;
+  }
+
+  /** Whether the session was changed since it was loaded or saved, nested changes included. */
+  get modified(): boolean {
+    return this[STATE].fields.changes().size > 0;
+  }
+
+  /** Whether the cookie has an expiry; without one the browser drops it when it closes. Starts as the option `permanent`. */
+  get permanent(): boolean {
+    return this[LIFECYCLE].isPermanent(this[STATE]);
+  }
+
+  set permanent(permanent: boolean) {
+    assertWritable(this, 'permanent');
+    this[STATE].fields.set(PERMANENT, permanent);
+  }
+
+  get createdAt(): Date {
+    return new Date(this[STATE].createdAt);
+  }
+
+  /** The last use before this request, to within `touchInterval`. */
+  get lastAccessedAt(): Date {
+    return new Date(this[STATE].accessedAt);
+  }
+
+  /** When the session ends if it is not used again. */
+  get expiresAt(): Date {
+    return new Date(this[LIFECYCLE].expiryOf(this[STATE]));
+  }
+
+  /** Whom the session belongs to. A change gives the session a new id, unless the request did so itself. */
+  get principal(): string | undefined {
+    return this[STATE].fields.get(PRINCIPAL) as string | undefined;
+  }
+
+  set principal(principal: string | undefined) {
+    assertWritable(this, 'principal');
+    if (principal === undefined || principal === null) this[STATE].fields.delete(PRINCIPAL);
+    else this[STATE].fields.set(PRINCIPAL, String(principal));
+  }
+
+  /** Facts about the session that are not its data, such as the device it began on. */
+  get meta(): Record<string, unknown> | undefined {
+    return this[STATE].fields.get(META) as Record<string, unknown> | undefined;
+  }
+
+  set meta(meta: Record<string, unknown> | undefined) {
+    assertWritable(this, 'meta');
+    if (meta === undefined) this[STATE].fields.delete(META);
+    else this[STATE].fields.set(META, meta);
+  }
+
+  get<K extends SessionKey>(key: K): SessionData[K] | undefined;
+  get<K extends SessionKey>(key: K, fallback: NonNullable<SessionData[K]>): NonNullable<SessionData[K]>;
+  get<T = unknown>(key: string): T | undefined;
+  get<T>(key: string, fallback: T): T;
+  get(key: string, fallback?: unknown): unknown {
+    const { fields } = this[STATE];
+    const field = dataField(key);
+    const value = fields.get(field);
+    return value === undefined && !fields.has(field) ? fallback : value;
+  }
+
+  /** @throws ReservedSessionKeyError when the key is the name of a member. */
+  set<K extends SessionKey>(key: K, value: SessionData[K]): this;
+  set(key: string, value: unknown): this;
+  set(key: string, value: unknown): this {
+    assertWritable(this, `set '${key}'`);
+    if (isReserved(key)) throw new ReservedSessionKeyError(key);
+    this[STATE].fields.set(dataField(key), value);
+    return this;
+  }
+
+  has(key: string): boolean {
+    return this[STATE].fields.has(dataField(key));
+  }
+
+  /** @returns whether there was such a key. */
+  delete(key: string): boolean {
+    assertWritable(this, `delete '${key}'`);
+    return this[STATE].fields.delete(dataField(key));
+  }
+
+  /** Deletes all data; the session itself stays. */
+  clear(): void {
+    assertWritable(this, 'clear');
+    for (const key of this.keys()) this.delete(key);
+  }
+
+  keys(): string[] {
+    return Array.from(this[STATE].fields.keys(FieldKind.data), (field) => field.slice(1));
+  }
+
+  entries(): [string, unknown][] {
+    return this.keys().map((key) => [key, this.get(key)]);
+  }
+
+  /**
+   * Gives the session a new id; the old one is dead. Do so whenever somebody logs in.
+   *
+   * @param options `keep: false` drops the data too.
+   */
+  async regenerate({ keep = true }: { keep?: boolean } = {}): Promise<void> {
+    assertWritable(this, 'regenerate');
+    await this[LIFECYCLE].regenerate(this[STATE], keep);
+  }
+
+  /** Removes the session from the store and clears the cookie. What is written after it begins a new session. */
+  async destroy(): Promise<void> {
+    assertWritable(this, 'destroy');
+    await this[LIFECYCLE].destroy(this[STATE]);
+  }
+
+  /** Writes what has changed now, rather than when the response leaves. */
+  async save(): Promise<void> {
+    assertWritable(this, 'save');
+    await this[LIFECYCLE].commit(this[STATE]);
+  }
+
+  /** Reads the session again; unsaved changes are dropped. */
+  async reload(): Promise<void> {
+    await this[LIFECYCLE].reload(this[STATE]);
+  }
+
+  /**
+   * Reads, changes and writes the session as one step, also where other requests change it at the same time: `change` may
+   * run several times, each time on the latest state.
+   */
+  async update<T>(change: (session: ServerSession) => T | Promise<T>): Promise<T> {
+    assertWritable(this, 'update');
+    return this[LIFECYCLE].updateAtomically(this[STATE], (state) => change(toServerSession(state, this[LIFECYCLE])));
+  }
+
+  /** Leaves a message for whoever reads it first: this request or a later one. */
+  flash(kind: string, message: unknown): void {
+    assertWritable(this, 'flash');
+    this[STATE].fields.set(newFlashKey(), { kind, message });
+  }
+
+  /** Takes the messages, of one kind or all, oldest first: each is read once. */
+  flashes(): FlashMessage[];
+  flashes<T = unknown>(kind: string): T[];
+  flashes(kind?: string): unknown[] {
+    const { fields, readOnly } = this[STATE];
+    const taken: FlashMessage[] = [];
+    for (const key of Array.from(fields.keys(FieldKind.flash))) {
+      const flash = fields.get(key) as FlashMessage | undefined;
+      if (flash === undefined || (kind !== undefined && flash.kind !== kind)) continue;
+      taken.push(flash);
+      if (readOnly === undefined) fields.delete(key);
+    }
+    return kind === undefined ? taken : taken.map(({ message }) => message);
+  }
+
+  /** What a log may show of a session: never its id. */
+  [inspect.custom](): string {
+    return `ServerSession ${inspect(Object.fromEntries(this.entries()))}`;
+  }
+}
+
+/** The names that are members, not data. */
+const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(ServerSession.prototype).filter((name) => name !== 'constructor'));
+
+function isReserved(key: string): boolean {
+  return RESERVED.has(key);
+}
+
+function dataField(key: string): string {
+  return FieldKind.data + key;
+}
+
+function assertWritable(session: ServerSession, operation: string): void {
+  const { readOnly } = session[STATE];
+  if (readOnly !== undefined) throw readOnly(operation);
+}
+
+/**
+ * Properties become data, members stay members. The data live in the fields, not on the object, so `__proto__` and
+ * `constructor` are keys like any other and reach no prototype.
+ */
+const DATA_AS_PROPERTIES: ProxyHandler<ServerSession> = {
+  get(session, key) {
+    if (typeof key === 'symbol' || isReserved(key)) return Reflect.get(session, key, session) as unknown;
+    return session[STATE].fields.get(dataField(key));
+  },
+  set(session, key, value) {
+    if (typeof key === 'symbol') return false;
+    if (!isReserved(key)) {
+      session.set(key, value);
+      return true;
+    }
+    if (Object.getOwnPropertyDescriptor(ServerSession.prototype, key)?.set === undefined) throw new ReservedSessionKeyError(key);
+    return Reflect.set(session, key, value, session);
+  },
+  has(session, key) {
+    return typeof key === 'symbol' ? Reflect.has(session, key) : isReserved(key) || session.has(key);
+  },
+  deleteProperty(session, key) {
+    if (typeof key === 'string') session.delete(key);
+    return true;
+  },
+  ownKeys(session) {
+    return session.keys();
+  },
+  getOwnPropertyDescriptor(session, key) {
+    if (typeof key === 'symbol' || !session.has(key)) return undefined;
+    return { value: session.get(key), writable: true, enumerable: true, configurable: true };
+  },
+  defineProperty(session, key, descriptor) {
+    if (typeof key === 'symbol' || !('value' in descriptor)) return false;
+    session.set(key, descriptor.value);
+    return true;
+  },
+  // The prototype is no data, and nobody is to exchange it or to freeze what is not there.
+  setPrototypeOf: () => false,
+  preventExtensions: () => false,
+};
+
+/** The session object over a state. */
+export function toServerSession(state: SessionState, lifecycle: SessionLifecycle): ServerSession {
+  return new Proxy(new ServerSession(state, lifecycle), DATA_AS_PROPERTIES);
+}
+
+/** The state behind a session object. */
+export function stateOf(session: ServerSession): SessionState {
+  return session[STATE];
+}

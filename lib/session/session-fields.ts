@@ -1,0 +1,150 @@
+import { reasonOf, SessionSerializationError } from '../errors/session.errors.js';
+import type { SessionSerializer } from '../serialization/session-serializer.js';
+import type { FieldChanges, SerializedFields } from './field-changes.js';
+
+/** `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application. */
+type FieldState = 'stored' | 'read' | 'set' | 'deleted';
+
+interface Field {
+  /** As it stands in the store; undefined for a key that is not there. */
+  stored: Buffer | undefined;
+  value: unknown;
+  state: FieldState;
+}
+
+/**
+ * The fields of a session: decoded when first read, compared with what is stored by their serialized form. A field that
+ * nobody read or set cannot have changed and costs nothing, however large it is.
+ */
+export class SessionFields {
+  private readonly fields = new Map<string, Field>();
+
+  /** @param onDamaged told of a stored value that the serializer cannot read; the field then counts as absent. */
+  constructor(
+    private readonly serializer: SessionSerializer,
+    private readonly onDamaged: (key: string, error: unknown) => void,
+    stored: SerializedFields = new Map(),
+  ) {
+    for (const [key, bytes] of stored) this.fields.set(key, asStored(bytes));
+  }
+
+  has(key: string): boolean {
+    const field = this.fields.get(key);
+    return field !== undefined && field.state !== 'deleted';
+  }
+
+  get(key: string): unknown {
+    const field = this.fields.get(key);
+    if (field?.state === 'stored') this.decode(key, field);
+    return field?.value;
+  }
+
+  set(key: string, value: unknown): void {
+    const field = this.fields.get(key);
+    if (field === undefined) {
+      this.fields.set(key, { stored: undefined, value, state: 'set' });
+    } else {
+      field.value = value;
+      field.state = 'set';
+    }
+  }
+
+  delete(key: string): boolean {
+    const field = this.fields.get(key);
+    if (field === undefined || field.state === 'deleted') return false;
+    if (field.stored === undefined) this.fields.delete(key);
+    field.value = undefined;
+    field.state = 'deleted';
+    return true;
+  }
+
+  /** The keys that begin with `prefix`, in the order in which they were set. */
+  *keys(prefix: string): Generator<string> {
+    for (const [key, { state }] of this.fields) if (state !== 'deleted' && key.startsWith(prefix)) yield key;
+  }
+
+  /**
+   * What differs from the stored state, nested changes included; empty when nothing does.
+   *
+   * @throws SessionSerializationError naming the key that cannot be serialized.
+   */
+  changes(): FieldChanges {
+    const changes = new Map<string, Buffer | undefined>();
+    for (const [key, field] of this.fields) {
+      // What cannot change inside is as it was read.
+      if (field.state === 'stored' || (field.state === 'read' && !isObject(field.value))) continue;
+      const bytes = this.current(key, field);
+      if (!sameBytes(bytes, field.stored)) changes.set(key, bytes);
+    }
+    return changes;
+  }
+
+  /** All fields in their serialized form, changes included. */
+  serialized(): SerializedFields {
+    const all = new Map<string, Buffer>();
+    for (const [key, field] of this.fields) {
+      const bytes = this.current(key, field);
+      if (bytes !== undefined) all.set(key, bytes);
+    }
+    return all;
+  }
+
+  /**
+   * Makes `stored` the state that later changes are compared with, once `saved` is part of it. Values that the application
+   * changed meanwhile stay; what another request changed is read anew.
+   */
+  rebase(stored: SerializedFields, saved: FieldChanges): void {
+    for (const [key, field] of this.fields) {
+      const now = stored.get(key);
+      const mine = saved.has(key) || sameBytes(now, field.stored) || !sameBytes(this.current(key, field), field.stored);
+      field.stored = now;
+      if (mine && (field.state !== 'deleted' || now !== undefined)) continue;
+      if (now === undefined) this.fields.delete(key);
+      else this.fields.set(key, asStored(now));
+    }
+    for (const [key, bytes] of stored) if (!this.fields.has(key)) this.fields.set(key, asStored(bytes));
+  }
+
+  private current(key: string, field: Field): Buffer | undefined {
+    switch (field.state) {
+      case 'stored':
+        return field.stored;
+      case 'deleted':
+        return undefined;
+      default:
+        return this.serialize(key, field.value);
+    }
+  }
+
+  private serialize(key: string, value: unknown): Buffer | undefined {
+    try {
+      const serialized = this.serializer.serialize(value);
+      if (typeof serialized === 'string') return Buffer.from(serialized);
+      return serialized && Buffer.from(serialized.buffer, serialized.byteOffset, serialized.byteLength);
+    } catch (error) {
+      throw new SessionSerializationError(key.slice(1), `cannot be serialized: ${reasonOf(error)}`, error);
+    }
+  }
+
+  private decode(key: string, field: Field): void {
+    try {
+      field.value = field.stored && this.serializer.deserialize(field.stored);
+      field.state = 'read';
+    } catch (error) {
+      field.state = 'deleted';
+      this.onDamaged(key.slice(1), error);
+    }
+  }
+}
+
+function asStored(bytes: Buffer): Field {
+  return { stored: bytes, value: undefined, state: 'stored' };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.equals(b));
+}

@@ -1,0 +1,316 @@
+import { Logger } from '@nestjs/common';
+import { NullSessionError, SessionStoreError, SessionUnavailableError, UnreadableRecordError } from '../errors/session.errors.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SerializerRegistry } from '../serialization/serializer-registry.js';
+import type { SessionContent } from '../serialization/stored-record.codec.js';
+import { applyChanges, FieldKind, type FieldChanges } from './field-changes.js';
+import { SessionFields } from './session-fields.js';
+import type { SessionIds } from './session-id.js';
+import { SessionRetirement } from './session-retirement.js';
+import type { Base, ReadOnlyReason, SessionState } from './session-state.js';
+import { SessionWriter } from './session-writer.js';
+import { isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
+import { TouchSchedule } from './touch-schedule.js';
+
+const PRINCIPAL = `${FieldKind.attribute}principal`;
+const PERMANENT = `${FieldKind.attribute}permanent`;
+const META = `${FieldKind.attribute}meta`;
+
+/**
+ * The life of a session within one request: load → (the request works with it) → commit. Knows nothing of HTTP: it is given
+ * ids, and leaves in the state what the cookie has to say.
+ */
+export class SessionLifecycle {
+  private readonly logger = new Logger('ServerSession');
+  private readonly touches: TouchSchedule;
+  private readonly writer: SessionWriter;
+  private readonly retirement: SessionRetirement;
+
+  constructor(
+    private readonly options: ResolvedSessionOptions,
+    private readonly ids: SessionIds,
+    private readonly stored: StoredSessions,
+    private readonly serializers: SerializerRegistry,
+  ) {
+    this.touches = new TouchSchedule(options.touchInterval);
+    this.retirement = new SessionRetirement(stored, options.regenerateGrace);
+    this.writer = new SessionWriter(stored, options, this.retirement);
+  }
+
+  /** Whether there is anything to load for these ids; without any, `blank()` is the session. */
+  get keepsSessions(): boolean {
+    return this.options.type !== 'null' || this.options.repository !== undefined;
+  }
+
+  /** A session that is not stored. It gets an id once somebody needs one. */
+  blank(): SessionState {
+    const now = Date.now();
+    const { absoluteLifetime } = this.options;
+    return {
+      sid: undefined,
+      handle: undefined,
+      base: undefined,
+      fields: this.fieldsOf(),
+      createdAt: now,
+      accessedAt: now,
+      deadline: absoluteLifetime === undefined ? undefined : now + absoluteLifetime,
+      cookieAt: 0,
+      cookie: 'none',
+      follower: false,
+      forwardedFrom: undefined,
+      regenerated: false,
+      dead: false,
+      readOnly: this.keepsSessions ? undefined : (operation) => new NullSessionError(operation),
+    };
+  }
+
+  /**
+   * The session of the first id that has one, else a blank one. One store command for each id until then.
+   *
+   * @param ids well-formed ids from the request.
+   * @throws SessionStoreError when the store fails, unless `onStoreError` is `'degrade'`.
+   */
+  async load(ids: readonly string[]): Promise<SessionState> {
+    try {
+      for (const id of ids) {
+        const state = await this.open(id);
+        if (state !== undefined) return state;
+      }
+      return this.blank();
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || this.options.onStoreError === 'fail') throw error;
+      this.logger.error(`${error.message}; serving an empty, read-only session`);
+      return { ...this.blank(), readOnly: (operation) => new SessionUnavailableError(operation) };
+    }
+  }
+
+  /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
+  isSettled(state: SessionState): boolean {
+    if (state.dead || state.readOnly !== undefined) return true;
+    return state.base === undefined ? !isWorthStoring(state.fields) : state.fields.changes().size === 0;
+  }
+
+  /**
+   * Writes what the request changed; nothing where nothing changed, and no record for an empty session.
+   *
+   * @throws SessionStoreError, SessionConflictError, SessionTooLargeError, SessionSerializationError; then nothing is lost
+   *   but what this request changed.
+   */
+  async commit(state: SessionState): Promise<void> {
+    if (state.dead || state.readOnly !== undefined) return;
+    if (state.base === undefined) {
+      if (isWorthStoring(state.fields)) await this.create(state);
+      return;
+    }
+    const changes = state.fields.changes();
+    if (changes.size === 0) return;
+    if (changes.has(PERMANENT)) state.cookie = 'set';
+    if (changes.has(PRINCIPAL)) await this.changePrincipal(state, changes);
+    else await this.writer.write(state, state.base, changes);
+  }
+
+  /** @throws SessionStoreError; the session is then as it was. */
+  async regenerate(state: SessionState, keep: boolean): Promise<void> {
+    if (state.dead) return;
+    if (!keep) this.dropFields(state);
+    if (state.base === undefined) {
+      state.sid = undefined;
+      state.handle = undefined;
+    } else {
+      await this.move(state, state.base, state.fields.changes(), true);
+    }
+    state.regenerated = true;
+  }
+
+  async destroy(state: SessionState): Promise<void> {
+    const { handle, base } = state;
+    if (base !== undefined && handle !== undefined) await this.retirement.end(handle, base.version);
+    Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear' });
+  }
+
+  /** @throws SessionStoreError when the store fails. */
+  async reload(state: SessionState): Promise<void> {
+    if (state.base === undefined || state.handle === undefined) {
+      if (state.readOnly === undefined) state.fields = this.fieldsOf();
+      return;
+    }
+    const current = await this.follow(state.handle);
+    if (current === undefined) this.bury(state);
+    else this.adopt(state, current.handle, current.stored);
+  }
+
+  /** Runs `change` on the latest state until its result is stored. */
+  async updateAtomically<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>): Promise<T> {
+    await this.commit(state);
+    if (state.base === undefined) {
+      const result = await change(state);
+      await this.commit(state);
+      return result;
+    }
+    return this.writer.updateAtomically(state, change, (handle, stored) => this.stateFrom(handle, stored));
+  }
+
+  /** The id, made when somebody first asks. */
+  idOf(state: SessionState): string {
+    return (state.sid ??= this.ids.generate());
+  }
+
+  handleOf(state: SessionState): string {
+    return (state.handle ??= this.ids.handleOf(this.idOf(state)));
+  }
+
+  isPermanent(state: SessionState): boolean {
+    const permanent = state.fields.get(PERMANENT);
+    return typeof permanent === 'boolean' ? permanent : this.options.permanent;
+  }
+
+  /** Epoch milliseconds: the end of the session if it is not used again. */
+  expiryOf(state: SessionState): number {
+    const idle = Date.now() + this.options.lifetime;
+    return state.deadline === undefined ? idle : Math.min(idle, state.deadline);
+  }
+
+  /** A session object's state over a stored session, without an id: for administration. */
+  stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
+    const state = { ...this.blank(), readOnly };
+    this.adopt(state, handle, stored);
+    return state;
+  }
+
+  private async open(id: string): Promise<SessionState | undefined> {
+    const handle = this.ids.handleOf(id);
+    const now = Date.now();
+    const touch = this.touches.isDue(handle, now);
+    const found = await this.readOrReport(handle, touch);
+    if (isSession(found)) return this.loaded(id, handle, found, touch, now);
+    if (isRetired(found)) {
+      // The touch gave a retired record a full lifetime; it must end on time.
+      if (touch) await this.stored.update(handle, found.content, found.version);
+      const to = found.content.to === undefined ? undefined : await this.follow(found.content.to);
+      if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
+    }
+    return undefined;
+  }
+
+  private loaded(id: string, handle: string, stored: Stored<SessionContent>, touched: boolean, now: number): SessionState {
+    const state = { ...this.blank(), sid: id };
+    this.adopt(state, handle, stored);
+    if (touched) {
+      // The expiry of the cookie slides along, but is not sent again where it was sent a moment ago by another process.
+      const fresh = now - state.cookieAt < this.options.touchInterval;
+      this.touches.note(handle, fresh ? state.cookieAt : now);
+      if (!fresh) {
+        state.cookieAt = now;
+        if (this.isPermanent(state)) state.cookie = 'set';
+      }
+    }
+    return state;
+  }
+
+  /** The session under a handle, or where it went from there. */
+  private async follow(handle: string): Promise<{ handle: string; stored: Stored<SessionContent> } | undefined> {
+    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < 8; hops++) {
+      const found: Stored | undefined = await this.readOrReport(next, false);
+      if (isSession(found)) return { handle: next, stored: found };
+      next = isRetired(found) ? found.content.to : undefined;
+    }
+    return undefined;
+  }
+
+  private async readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
+    try {
+      return await this.stored.read(handle, touch);
+    } catch (error) {
+      if (!(error instanceof UnreadableRecordError)) throw error;
+      this.logger.warn(`${error.message}; it counts as no session`);
+      return undefined;
+    }
+  }
+
+  private adopt(state: SessionState, handle: string, { version, content, remaining }: Stored<SessionContent>): void {
+    state.handle = handle;
+    state.base = { version, content };
+    state.fields = this.fieldsOf(content);
+    state.createdAt = content.createdAt;
+    // A touch is not written into the record; what is left of its lifetime tells of it.
+    const touchedAt = remaining === undefined ? 0 : Date.now() + remaining - this.options.lifetime;
+    state.accessedAt = Math.max(content.accessedAt, touchedAt, this.touches.last(handle));
+    state.cookieAt = content.cookieAt;
+    state.deadline = content.deadline;
+  }
+
+  private async create(state: SessionState): Promise<void> {
+    const now = Date.now();
+    const changes = state.fields.changes();
+    state.cookieAt = now;
+    const content = this.writer.contentFor(state, applyChanges(new Map(), changes), now);
+    let version = await this.stored.create(this.handleOf(state), content);
+    if (version === undefined) {
+      state.sid = undefined;
+      state.handle = undefined;
+      version = await this.stored.create(this.handleOf(state), content);
+      if (version === undefined) throw new SessionStoreError('create a session', new Error('two new ids in a row were taken'));
+    }
+    this.settle(state, { version, content }, changes);
+    state.cookie = 'set';
+  }
+
+  private async changePrincipal(state: SessionState, changes: FieldChanges): Promise<void> {
+    const base = state.base!;
+    if (state.forwardedFrom !== undefined) {
+      // Whoever knew the id from before the log-in must not find the session any more, not for a second.
+      await this.stored.delete(state.forwardedFrom);
+      state.forwardedFrom = undefined;
+    }
+    if (state.regenerated || !this.options.regenerateOnPrincipalChange) return this.writer.write(state, base, changes);
+    await this.move(state, base, changes, false);
+    state.regenerated = true;
+  }
+
+  /** A new record under a new id first, then the end of the old one: a crash in between loses nothing. */
+  private async move(state: SessionState, base: Base, changes: FieldChanges, forward: boolean): Promise<void> {
+    const oldHandle = this.handleOf(state);
+    const id = this.ids.generate();
+    const handle = this.ids.handleOf(id);
+    state.cookieAt = Date.now();
+    const moved = await this.writer.move(state, base, changes, handle, forward);
+    if (moved === undefined) return this.bury(state);
+    state.sid = id;
+    state.handle = handle;
+    state.follower = false;
+    state.forwardedFrom = forward ? oldHandle : undefined;
+    this.settle(state, moved, changes);
+    state.cookie = 'set';
+  }
+
+  private settle(state: SessionState, base: Base, changes: FieldChanges): void {
+    state.base = base;
+    state.fields.rebase(base.content.fields, changes);
+    this.touches.note(this.handleOf(state), state.cookieAt);
+  }
+
+  private bury(state: SessionState): void {
+    state.dead = true;
+    state.cookie = 'none';
+  }
+
+  private dropFields(state: SessionState): void {
+    for (const kind of [FieldKind.data, FieldKind.flash]) {
+      for (const key of Array.from(state.fields.keys(kind))) state.fields.delete(key);
+    }
+    state.fields.delete(PRINCIPAL);
+  }
+
+  private fieldsOf(content?: SessionContent): SessionFields {
+    const onDamaged = (key: string, error: unknown): void => {
+      this.logger.warn(`[ServerSession] the stored value of '${key}' cannot be read (${String(error)}); it counts as absent`);
+    };
+    return new SessionFields(this.serializers.current, onDamaged, content?.fields);
+  }
+}
+
+/** An empty session is not stored: what it knows about itself alone is nothing to keep. */
+function isWorthStoring(fields: SessionFields): boolean {
+  for (const key of fields.keys('')) if (key !== PERMANENT && key !== META) return true;
+  return false;
+}

@@ -1,0 +1,50 @@
+import { isRetired, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
+
+/** How long a destroyed session is remembered as destroyed when its record cannot be deleted at once, in milliseconds. */
+const DESTROYED_MEMORY = 5_000;
+
+/**
+ * The end of sessions. A record is not just deleted: it is first replaced, against its version, by a retired one. So an end
+ * notices when another request moved the session to a new id a moment before, and ends it there too.
+ */
+export class SessionRetirement {
+  /** @param grace milliseconds for which an old id leads to the new one. */
+  constructor(
+    private readonly stored: StoredSessions,
+    private readonly grace: number,
+  ) {}
+
+  /** Ends a handle if it still has this version. @param to where the session goes on, if it does. */
+  async retire(handle: string, version: string, to: string | undefined): Promise<StoredUpdate> {
+    const forward = to !== undefined && this.grace > 0;
+    const until = Date.now() + (forward ? this.grace : DESTROYED_MEMORY);
+    const result = await this.stored.update(handle, { kind: 'retired', until, to: forward ? to : undefined }, version);
+    if (result.status === 'updated' && !forward) await this.stored.delete(handle);
+    return result;
+  }
+
+  /**
+   * Destroys a session, wherever it went meanwhile.
+   *
+   * @returns whether there was one.
+   */
+  async end(handle: string, version: string): Promise<boolean> {
+    let next: { handle: string; version: string } | undefined = { handle, version };
+    while (next !== undefined) {
+      const result: StoredUpdate = await this.retire(next.handle, next.version, undefined);
+      if (result.status === 'updated') return true;
+      next = result.status === 'conflict' ? await this.current(next.handle) : undefined;
+    }
+    return false;
+  }
+
+  /** What is to be ended under a handle; a retired record leads on to where the session went, and is deleted. */
+  private async current(handle: string): Promise<{ handle: string; version: string } | undefined> {
+    const found = await this.stored.read(handle);
+    if (!isRetired(found)) return found && { handle, version: found.version };
+    const { to } = found.content;
+    if (to === undefined) return undefined;
+    await this.stored.delete(handle);
+    return this.current(to);
+  }
+}
