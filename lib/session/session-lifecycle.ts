@@ -60,6 +60,7 @@ export class SessionLifecycle {
       forwardedFrom: undefined,
       regenerated: false,
       dead: false,
+      busy: undefined,
       readOnly: this.keepsSessions ? undefined : (operation) => new NullSessionError(operation),
     };
   }
@@ -96,7 +97,11 @@ export class SessionLifecycle {
    * @throws SessionStoreError, SessionConflictError, SessionTooLargeError, SessionSerializationError; then nothing is lost
    *   but what this request changed.
    */
-  async commit(state: SessionState): Promise<void> {
+  commit(state: SessionState): Promise<void> {
+    return inTurn(state, () => this.commitNow(state));
+  }
+
+  private async commitNow(state: SessionState): Promise<void> {
     if (state.dead || state.readOnly !== undefined) return;
     if (state.base === undefined) {
       if (isWorthStoring(state.fields)) await this.create(state);
@@ -110,44 +115,53 @@ export class SessionLifecycle {
   }
 
   /** @throws SessionStoreError; the session is then as it was. */
-  async regenerate(state: SessionState, keep: boolean): Promise<void> {
-    if (state.dead) return;
-    if (!keep) this.dropFields(state);
-    if (state.base === undefined) {
-      state.sid = undefined;
-      state.handle = undefined;
-    } else {
-      await this.move(state, state.base, state.fields.changes(), true);
-    }
-    state.regenerated = true;
+  regenerate(state: SessionState, keep: boolean): Promise<void> {
+    return inTurn(state, async () => {
+      if (state.dead) return;
+      if (!keep) this.dropFields(state);
+      if (state.base === undefined) {
+        state.sid = undefined;
+        state.handle = undefined;
+      } else {
+        await this.move(state, state.base, state.fields.changes(), true);
+      }
+      state.regenerated = true;
+    });
   }
 
-  async destroy(state: SessionState): Promise<void> {
-    const { handle, base } = state;
-    if (base !== undefined && handle !== undefined) await this.retirement.end(handle, base.version);
-    Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear' });
+  /** @throws SessionStoreError; the session is then as it was. */
+  destroy(state: SessionState): Promise<void> {
+    return inTurn(state, async () => {
+      const { handle, base, busy } = state;
+      if (base !== undefined && handle !== undefined) await this.retirement.end(handle, base.version);
+      Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear', busy });
+    });
   }
 
   /** @throws SessionStoreError when the store fails. */
-  async reload(state: SessionState): Promise<void> {
-    if (state.base === undefined || state.handle === undefined) {
-      if (state.readOnly === undefined) state.fields = this.fieldsOf();
-      return;
-    }
-    const current = await this.follow(state.handle);
-    if (current === undefined) this.bury(state);
-    else this.adopt(state, current.handle, current.stored);
+  reload(state: SessionState): Promise<void> {
+    return inTurn(state, async () => {
+      if (state.readOnly !== undefined) return;
+      if (state.base === undefined || state.handle === undefined) {
+        state.fields = this.fieldsOf();
+        return;
+      }
+      const current = await this.follow(state.handle);
+      if (current === undefined) this.bury(state);
+      else this.adopt(state, current.handle, current.stored);
+    });
   }
 
   /** Runs `change` on the latest state until its result is stored. */
   async updateAtomically<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>): Promise<T> {
     await this.commit(state);
     if (state.base === undefined) {
+      // Nobody else knows the session yet.
       const result = await change(state);
       await this.commit(state);
       return result;
     }
-    return this.writer.updateAtomically(state, change, (handle, stored) => this.stateFrom(handle, stored));
+    return inTurn(state, () => this.writer.updateAtomically(state, change, (handle, stored) => this.stateFrom(handle, stored)));
   }
 
   /** The id, made when somebody first asks. */
@@ -306,6 +320,18 @@ export class SessionLifecycle {
       this.logger.warn(`[ServerSession] the stored value of '${key}' cannot be read (${String(error)}); it counts as absent`);
     };
     return new SessionFields(this.serializers.current, onDamaged, content?.fields);
+  }
+}
+
+/** Saves, regenerations and the like of one request, one after the other: a response may end while a save is under way. */
+async function inTurn<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
+  while (state.busy !== undefined) await state.busy.catch(() => undefined);
+  const running = operation();
+  state.busy = running;
+  try {
+    return await running;
+  } finally {
+    state.busy = undefined;
   }
 }
 

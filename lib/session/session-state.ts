@@ -41,4 +41,6 @@ export interface SessionState {
   /** Destroyed, revoked or expired meanwhile: whatever this request still does to it is dropped. */
   dead: boolean;
   readOnly: ReadOnlyReason | undefined;
+  /** The operation under way: those of one request take turns. */
+  busy: Promise<unknown> | undefined;
 }
