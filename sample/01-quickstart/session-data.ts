@@ -1,0 +1,9 @@
+/** What this application keeps of a session. From here on `session.cart` is typed everywhere. */
+declare module 'nestjs-server-session' {
+  interface SessionData {
+    /** How many of which product, in the order in which they were put in. */
+    cart?: Map<string, number>;
+  }
+}
+
+export {};
