@@ -10,17 +10,21 @@ interface FastifyLike {
 }
 
 /**
- * What has to be told to the HTTP adapter before the first request. Made when the module is, ahead of all middleware.
+ * What has to be told to the HTTP adapter before the first request. The adapter may be there before this module (an
+ * application) or after it (a testing module); either way its hook comes ahead of all middleware.
  */
 export class HttpBridge {
   constructor(host: HttpAdapterHost) {
-    // Absent where the application has no HTTP server at all.
-    const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
-    if (adapter?.getType() !== 'fastify') return;
-    // Fastify, unlike Express, does not link a request with its response; middleware that asks for the session has only the former.
-    adapter.getInstance<FastifyLike>().addHook('onRequest', (request, reply, done) => {
-      linkResponse(request.raw, reply.raw);
-      done();
+    host.init$.subscribe(() => {
+      if (host.httpAdapter?.getType() === 'fastify') linkResponses(host.httpAdapter.getInstance<FastifyLike>());
     });
   }
+}
+
+/** Fastify, unlike Express, does not link a request with its response; middleware that asks for the session has only the former. */
+function linkResponses(fastify: FastifyLike): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    linkResponse(request.raw, reply.raw);
+    done();
+  });
 }
