@@ -1,0 +1,3 @@
+export { describeSessionRepository } from './describe-session-repository.js';
+export type { RepositoryTraits } from './repository-traits.js';
+export type { RepositoryFactory } from './workbench.js';
