@@ -55,8 +55,8 @@ export class RedisConnection {
   async close(): Promise<void> {
     if (!this.isOurs) return;
     // A farewell to a server that is not there would be waited for in vain.
-    if (this.client.status === 'ready') await this.client.quit().catch(() => undefined);
-    this.client.disconnect();
+    if (this.client.status !== 'ready') this.client.disconnect();
+    else await this.client.quit().catch(() => this.client.disconnect());
   }
 
   private async untilReady(): Promise<RedisClient> {
