@@ -1,7 +1,7 @@
 import { BadRequestException, Injectable, NotFoundException } from '@nestjs/common';
 import type { ServerSession } from 'nestjs-server-session';
 import { findProduct, type Product } from './products.js';
-import './session-data.js';
+import type { Cart } from './session-data.js';
 
 export interface CartLine {
   readonly product: Product;
@@ -30,8 +30,8 @@ export class ShopService {
   add(session: ServerSession, id: unknown): void {
     const product = findProduct(id);
     if (product === undefined) throw new NotFoundException('There is no such product.');
-    session.cart ??= new Map();
-    session.cart.set(product.id, (session.cart.get(product.id) ?? 0) + 1);
+    const cart: Cart = (session.cart ??= new Map());
+    cart.set(product.id, (cart.get(product.id) ?? 0) + 1);
     session.flash('notice', `${product.name} is in your cart.`);
   }
 

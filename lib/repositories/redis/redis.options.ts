@@ -1,4 +1,4 @@
-import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from '#peers/ioredis';
 import type { OptionReader } from '../../options/option-reader.js';
 
 /** Which Redis: a client of yours, a URL, the nodes of a cluster, or ioredis' own options. */
