@@ -31,6 +31,11 @@ export function describeExpiry(runner: TestRunner, bench: Workbench): void {
       };
     });
 
+    wait.it('is over for good: delete finds nothing to delete', async () => {
+      const { handle } = await bench.stored('first', short);
+      return async () => assert.equal(await bench.repository.delete(handle), false);
+    });
+
     wait.it('is over: the handle is free for create again', async () => {
       const { handle } = await bench.stored('first', short);
       return async () => {
@@ -99,7 +104,7 @@ export function describeExpiry(runner: TestRunner, bench: Workbench): void {
         };
       });
 
-    wait.it('is kept by purgeExpired, which removes only what is over, where the repository has it', async () => {
+    wait.it('is respected by purgeExpired, where the repository has it: only what is over goes', async () => {
       const { handle: living, version } = await bench.stored('living', LONG);
       const { handle: dead } = await bench.stored('dead', short);
       return async () => {

@@ -1,6 +1,6 @@
-/** Whether an error is one of the system's, with one of these codes. */
+/** Whether an error is one of the system's, with one of these codes. (Not by its class: each realm has its own `Error`.) */
 export function isErrno(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  return typeof error === 'object' && error !== null && 'code' in error && codes.includes(String(error.code));
 }
 
 /** Resolves to undefined where the call failed with one of these codes. */

@@ -14,7 +14,7 @@ export interface FilesystemSessionOptions {
    */
   threshold?: number;
   /**
-   * The mode of the files; their folders can be entered by whoever may read them.
+   * The mode of the files, less the umask of the process; their folders can be entered by whoever may read them.
    * @default 0o600
    */
   mode?: number;

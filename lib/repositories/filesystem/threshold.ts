@@ -8,8 +8,8 @@ const RECOUNT = 0.05;
 
 /** Keeps the number of sessions in a folder about below a threshold. */
 export class Threshold {
-  /** Undefined until the folder was counted. */
-  private estimate: number | undefined;
+  /** As good as full until the folder was counted. */
+  private estimate = Infinity;
   private sinceCount = 0;
   private counting: Promise<void> | undefined;
   private hasWarned = false;
@@ -24,9 +24,9 @@ export class Threshold {
   /** To be called before a session is created. */
   async makeRoom(): Promise<void> {
     if (this.limit === 0) return;
-    const isStale = this.estimate === undefined || this.sinceCount >= Math.max(1, this.limit * RECOUNT);
-    if (isStale || this.estimate! >= this.limit) await (this.counting ??= this.count().finally(() => (this.counting = undefined)));
-    this.estimate! += 1;
+    const isStale = this.sinceCount >= Math.max(1, this.limit * RECOUNT);
+    if (isStale || this.estimate >= this.limit) await (this.counting ??= this.count().finally(() => (this.counting = undefined)));
+    this.estimate += 1;
     this.sinceCount += 1;
   }
 

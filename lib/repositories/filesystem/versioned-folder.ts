@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { link, lstat, mkdir, open, opendir, readdir, rename, rm, unlink, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isErrno, orUndefined } from './errno.js';
+import { TemporaryFolder } from './temporary-folder.js';
+import { expiryOf, listVersions, removeSuperseded, versionPath, WRITER_PATIENCE } from './version-files.js';
 
 /** The newest version of a handle. */
 export interface VersionFile {
@@ -11,56 +12,55 @@ export interface VersionFile {
   readonly expiry: number;
 }
 
-/** Where new versions are written before they have a name, and removed ones wait for their end. */
+/** Longer than a shard's name, so never one. */
 const TEMPORARY = 'tmp';
-/** What a crash left in `tmp`, or a superseded version, is removed after so long, in milliseconds. */
-const LEFTOVER_AGE = 60_000;
+const SHARD_LENGTH = 2;
 
 /**
  * Files with versions, changed by compare-and-swap, without locks.
  *
  * A handle is a folder `ab/abcd…/`, and a version is a file in it named by its number; the highest one counts. What makes this
- * safe between processes is that POSIX does three things atomically:
+ * safe between processes is that the system does three things atomically:
  *
  * - **create** renames a folder that holds version 1 to the handle's name: it fails if that exists.
  * - **replace** n by n+1 links a finished file to the name n+1: it fails if another process was first.
  * - **remove** renames the folder away: whoever still wants to link into it finds nothing.
  *
  * A file is complete before it has its name, so no reader sees half of one, and a process that dies leaves at most a file in
- * `tmp` or a superseded version, which the purge takes.
+ * `tmp` or a superseded version, which later writers and the purge take.
  *
- * Only the writer of n+1 removes n. So a writer that finds its n still there after linking n+1 knows that it succeeded; one
- * that comes too late, when n and the first n+1 are long gone, knows that it did not.
+ * One thing is left to tell apart: a writer that comes too late, when n and the first n+1 are long gone, can link another n+1.
+ * Hence only the writer of n+1 removes n, after it has looked around: if it finds n still there, or nothing newer than its own,
+ * it has succeeded. Others leave n alone until that writer must be dead. So removals have an order, which `removeSuperseded`
+ * keeps.
  *
  * The expiry of a session is the modification time of its file: a purge reads no file, and a touch writes none.
  */
 export class VersionedFolder {
-  private readonly temporary: string;
+  private readonly temporary: TemporaryFolder;
+  private readonly folderMode: number;
 
+  /** @param mode of the files. Whoever may read them may enter their folders. */
   constructor(
     private readonly root: string,
-    private readonly mode: number,
+    mode: number,
   ) {
-    this.temporary = join(root, TEMPORARY);
+    this.folderMode = mode | ((mode & 0o444) >> 2);
+    this.temporary = new TemporaryFolder(join(root, TEMPORARY), mode, this.folderMode);
   }
 
   async open(): Promise<void> {
-    await mkdir(this.temporary, { recursive: true, mode: this.folderMode });
+    await this.temporary.open();
   }
 
   async create(handle: string, content: Buffer, expiry: number): Promise<boolean> {
-    const draft = this.temporaryName();
     const folder = this.folderOf(handle);
-    await mkdir(draft, { recursive: true, mode: this.folderMode });
+    const draft = await this.temporary.writeFolder('1', content, expiry);
     try {
-      await this.writeFile(join(draft, '1'), content, expiry);
-      await mkdir(join(folder, '..'), { recursive: true, mode: this.folderMode });
-      await rename(draft, folder);
-      return true;
-    } catch (error) {
+      await mkdir(dirname(folder), { recursive: true, mode: this.folderMode });
+      return (await moveTo(folder, draft)) || ((await this.removeExpired(folder)) && (await moveTo(folder, draft)));
+    } finally {
       await rm(draft, { recursive: true, force: true });
-      if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'EPERM')) return false;
-      throw error;
     }
   }
 
@@ -68,9 +68,9 @@ export class VersionedFolder {
     const folder = this.folderOf(handle);
     // A version may be superseded between looking and opening; then another process succeeded, so this ends.
     for (;;) {
-      const version = (await this.versions(folder)).at(-1);
+      const version = (await listVersions(folder)).plain.at(-1);
       if (version === undefined) return undefined;
-      const file = await orUndefined('ENOENT', open(join(folder, String(version))));
+      const file = await orUndefined('ENOENT', open(versionPath(folder, version)));
       if (file === undefined) continue;
       try {
         const { mtimeMs } = await file.stat();
@@ -83,146 +83,137 @@ export class VersionedFolder {
 
   /** Gives a version a later expiry, if it is still there. */
   async extend(handle: string, version: number, expiry: number): Promise<void> {
-    await orUndefined('ENOENT', utimes(join(this.folderOf(handle), String(version)), new Date(), new Date(expiry)));
+    await orUndefined('ENOENT', utimes(versionPath(this.folderOf(handle), version), new Date(), new Date(expiry)));
   }
 
   async replace(handle: string, base: number, content: Buffer, expiry: number): Promise<'updated' | 'conflict' | 'gone'> {
     const folder = this.folderOf(handle);
-    const found = await this.versions(folder);
-    const latest = found.at(-1);
-    if (latest === undefined || (await this.hasExpired(folder, latest))) return 'gone';
+    const latest = (await listVersions(folder)).plain.at(-1);
+    if (latest === undefined) return 'gone';
     if (latest !== base) return 'conflict';
-    const draft = this.temporaryName();
+    const stat = await orUndefined('ENOENT', lstat(versionPath(folder, base)));
+    if (stat !== undefined && stat.mtimeMs <= Date.now()) return 'gone';
+    const draft = await this.temporary.writeFile(content, expiry);
     try {
-      await this.writeFile(draft, content, expiry);
-      await link(draft, join(folder, String(base + 1)));
+      await link(draft, versionPath(folder, base + 1));
     } catch (error) {
       if (isErrno(error, 'EEXIST')) return 'conflict';
       // The folder was renamed away meanwhile. (The draft cannot be what is missing: it was just written.)
-      if (isErrno(error, 'ENOENT') && (await this.versions(folder)).length === 0) return 'gone';
+      if (isErrno(error, 'ENOENT') && (await listVersions(folder)).plain.length === 0) return 'gone';
       throw error;
     } finally {
       await rm(draft, { force: true });
     }
-    return this.supersede(folder, base);
+    return this.lookAround(folder, base);
   }
 
+  /** @returns whether there was something that had not expired. */
   async remove(handle: string): Promise<boolean> {
-    const grave = this.temporaryName();
-    const gone = await orUndefined(
-      'ENOENT',
-      rename(this.folderOf(handle), grave).then(() => true),
-    );
-    if (gone === undefined) return false;
+    const grave = await this.bury(this.folderOf(handle));
+    if (grave === undefined) return false;
+    const expiry = await expiryOf(grave);
     await rm(grave, { recursive: true, force: true });
-    return true;
+    return expiry !== undefined && expiry > Date.now();
   }
 
   /** All handles after `cursor`, in order, a shard at a time. */
   async *handles(cursor = ''): AsyncGenerator<string> {
-    for (const shard of (await orUndefined('ENOENT', readdir(this.root)))?.sort() ?? []) {
-      if (shard === TEMPORARY || shard < cursor.slice(0, 2)) continue;
-      const handles = await orUndefined(['ENOENT', 'ENOTDIR'], readdir(join(this.root, shard)));
-      for (const handle of handles?.sort() ?? []) if (handle > cursor) yield handle;
+    for (const shard of await foldersIn(this.root)) {
+      if (shard.length > SHARD_LENGTH || shard < cursor.slice(0, SHARD_LENGTH)) continue;
+      for (const handle of await foldersIn(join(this.root, shard))) if (handle > cursor) yield handle;
     }
   }
 
   /** When a handle expires; undefined where there is none. Opens no file. */
   async expiryOf(handle: string): Promise<number | undefined> {
-    const folder = this.folderOf(handle);
-    const version = (await this.versions(folder)).at(-1);
-    return version === undefined ? undefined : (await orUndefined('ENOENT', lstat(join(folder, String(version)))))?.mtimeMs;
+    return expiryOf(this.folderOf(handle));
   }
 
-  /** Removes what has expired, and what crashes have left. */
+  /** Removes what has expired, and what crashes have left. Opens no file. */
   async purge(now: number): Promise<number> {
     let removed = 0;
     for await (const handle of this.handles()) {
-      const expiry = await this.expiryOf(handle);
-      if (expiry !== undefined && expiry <= now && (await this.remove(handle))) removed++;
+      const folder = this.folderOf(handle);
+      const expiry = await expiryOf(folder);
+      // A writer that found the session alive may still be at work just after its end.
+      if (expiry !== undefined && expiry <= now - WRITER_PATIENCE) {
+        const grave = await this.bury(folder);
+        if (grave === undefined) continue;
+        await rm(grave, { recursive: true, force: true });
+        removed++;
+      } else await removeSuperseded(folder, await listVersions(folder));
     }
-    await this.purgeTemporary(now);
+    await this.temporary.purge(now);
     return removed;
   }
 
-  private async supersede(folder: string, base: number): Promise<'updated' | 'conflict' | 'gone'> {
-    const versions = await this.versions(folder);
-    if (versions.length === 0) return 'gone';
-    if (!versions.includes(base)) {
-      // Too late by more than one version: what was linked is below the current one, and nobody has seen it.
-      await rm(join(folder, String(base + 1)), { force: true });
+  /** Whether the version that was just linked to follow `base` did so in time. */
+  private async lookAround(folder: string, base: number): Promise<'updated' | 'conflict' | 'gone'> {
+    const versions = await listVersions(folder);
+    const { plain, settled } = versions;
+    if (plain.length === 0) return 'gone';
+    const isFirstOfItsNumber = plain.includes(base) && !settled.includes(base + 1);
+    if (plain.at(-1) !== base + 1 && !isFirstOfItsNumber) {
+      // Too late: what was linked is below the current version, and nobody has seen it.
+      await rm(versionPath(folder, base + 1), { force: true });
       return 'conflict';
     }
-    // Lowest first, so that a version never disappears while its predecessor is there.
-    for (const version of await this.leftovers(folder, versions, base)) await rm(join(folder, String(version)), { force: true });
+    await removeSuperseded(folder, versions, base);
     return 'updated';
   }
 
-  /** The base itself, unless versions below it wait for writers that may still be at work; and what is too old for that. */
-  private async leftovers(folder: string, versions: readonly number[], base: number): Promise<number[]> {
-    const below = versions.filter((version) => version < base);
-    for (const version of below) {
-      const { ctimeMs } = (await orUndefined('ENOENT', lstat(join(folder, String(version))))) ?? { ctimeMs: 0 };
-      if (Date.now() - ctimeMs < LEFTOVER_AGE) return [];
-    }
-    return [...below, base];
+  /** Makes room for another session of the same handle. False if the one that is there lives. */
+  private async removeExpired(folder: string): Promise<boolean> {
+    const hasEnded = (expiry: number | undefined): boolean => expiry === undefined || expiry <= Date.now();
+    if (!hasEnded(await expiryOf(folder))) return false;
+    const grave = await this.bury(folder);
+    if (grave === undefined) return true;
+    // Another process may have done all this a moment before: then it is its new session that lies here.
+    const isOver = hasEnded(await expiryOf(grave));
+    if (!isOver) await moveTo(folder, grave);
+    await rm(grave, { recursive: true, force: true });
+    return isOver;
   }
 
-  private async purgeTemporary(now: number): Promise<void> {
-    const folder = await orUndefined('ENOENT', opendir(this.temporary));
-    if (folder === undefined) return;
-    for await (const { name } of folder) {
-      const path = join(this.temporary, name);
-      const stat = await orUndefined('ENOENT', lstat(path));
-      if (stat !== undefined && now - stat.ctimeMs > LEFTOVER_AGE) await rm(path, { recursive: true, force: true });
-    }
-  }
-
-  /** Ascending. */
-  private async versions(folder: string): Promise<number[]> {
-    const names = (await orUndefined('ENOENT', readdir(folder))) ?? [];
-    return names
-      .filter((name) => /^[1-9]\d{0,14}$/.test(name))
-      .map(Number)
-      .sort((a, b) => a - b);
-  }
-
-  private async hasExpired(folder: string, version: number): Promise<boolean> {
-    const stat = await orUndefined('ENOENT', lstat(join(folder, String(version))));
-    return stat !== undefined && stat.mtimeMs <= Date.now();
-  }
-
-  /** Complete and on the disk when this resolves. */
-  private async writeFile(path: string, content: Buffer, expiry: number): Promise<void> {
-    const file = await open(path, 'wx', this.mode).catch(async (error: unknown) => {
-      // The folder may have been cleaned away by hand.
-      if (!isErrno(error, 'ENOENT')) throw error;
-      await this.open();
-      return open(path, 'wx', this.mode);
-    });
-    try {
-      await file.writeFile(content);
-      await file.datasync();
-      await file.utimes(new Date(), new Date(expiry));
-    } catch (error) {
-      await unlink(path).catch(() => undefined);
-      throw error;
-    } finally {
-      await file.close();
-    }
-  }
-
-  private temporaryName(): string {
-    return join(this.temporary, randomUUID());
+  /** Takes a folder out of everybody's sight. Undefined if it is not there. */
+  private async bury(folder: string): Promise<string | undefined> {
+    const grave = this.temporary.newPath();
+    const move = (): Promise<string | undefined> =>
+      orUndefined(
+        'ENOENT',
+        rename(folder, grave).then(() => grave),
+      );
+    const moved = await move();
+    if (moved !== undefined) return moved;
+    // What is missing may be the folder for the grave, cleaned away by hand.
+    await this.open();
+    return move();
   }
 
   /** Two characters of the handle spread the folders. */
   private folderOf(handle: string): string {
-    return join(this.root, handle.slice(0, 2), handle);
+    return join(this.root, handle.slice(0, SHARD_LENGTH), handle);
   }
+}
 
-  /** Whoever may read the files may enter the folders. */
-  private get folderMode(): number {
-    return this.mode | ((this.mode & 0o444) >> 2);
+/** Renames a folder, unless there is one of that name with something in it. */
+async function moveTo(target: string, folder: string): Promise<boolean> {
+  try {
+    await rename(folder, target);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false;
+    // Windows' answer for the same.
+    if (isErrno(error, 'EPERM') && (await orUndefined('ENOENT', lstat(target))) !== undefined) return false;
+    throw error;
   }
+}
+
+/** The names of the folders in a folder, in order. */
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = (await orUndefined(['ENOENT', 'ENOTDIR'], readdir(path, { withFileTypes: true }))) ?? [];
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
 }

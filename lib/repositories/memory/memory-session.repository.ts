@@ -51,8 +51,8 @@ export class MemorySessionRepository extends SessionRepository implements Listab
     const entry = this.entries.get(handle);
     if (entry === undefined) return undefined;
     const remaining = this.entries.getRemainingTTL(handle);
-    if (touch !== undefined) this.entries.set(handle, entry, { ttl: touch });
-    return { payload: entry.payload, principal: entry.principal, version: String(entry.version), remaining };
+    if (touch !== undefined) this.entries.set(handle, entry, { ttl: wholeLifetime(touch) });
+    return toStored(entry, remaining);
   }
 
   override async update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
@@ -74,12 +74,15 @@ export class MemorySessionRepository extends SessionRepository implements Listab
     return before - this.entries.size;
   }
 
-  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+  async list({ principal, cursor = '', limit }: ListQuery): Promise<RecordPage> {
     const handles = [...(principal === undefined ? this.entries.keys() : (this.byPrincipal.get(principal) ?? []))]
-      .filter((handle) => this.entries.has(handle) && (cursor === undefined || handle > cursor))
+      .filter((handle) => handle > cursor && this.entries.has(handle))
       .sort();
     const page = handles.slice(0, limit);
-    const records = await Promise.all(page.map(async (handle) => ({ handle, ...this.peek(handle) })));
+    const records = page.flatMap((handle) => {
+      const entry = this.entries.peek(handle);
+      return entry === undefined ? [] : [{ handle, ...toStored(entry, this.entries.getRemainingTTL(handle)) }];
+    });
     return { records, cursor: handles.length > limit ? page.at(-1) : undefined };
   }
 
@@ -88,14 +91,11 @@ export class MemorySessionRepository extends SessionRepository implements Listab
     return principal === undefined ? this.entries.size : (this.byPrincipal.get(principal)?.size ?? 0);
   }
 
-  private peek(handle: string): StoredRecord {
-    const { payload, principal, version } = this.entries.peek(handle)!;
-    return { payload, principal, version: String(version), remaining: this.entries.getRemainingTTL(handle) };
-  }
-
   private put(handle: string, { payload, principal }: SessionRecord, version: number, ttl: number): SessionVersion {
-    // A copy: what the caller does with its bytes afterwards is its own affair.
-    this.entries.set(handle, { payload: Uint8Array.from(payload), principal, version }, { ttl: Math.max(1, Math.ceil(ttl)) });
+    // The cache would drop it without a word, and with it the record before.
+    if (payload.length + ENTRY_OVERHEAD > this.entries.maxSize)
+      throw new Error(`a session of ${payload.length} bytes does not fit into the memory back end (option 'memory.maxBytes')`);
+    this.entries.set(handle, { payload: Uint8Array.from(payload), principal, version }, { ttl: wholeLifetime(ttl) });
     return String(version);
   }
 
@@ -107,7 +107,19 @@ export class MemorySessionRepository extends SessionRepository implements Listab
   }
 
   private unlink(principal: string | undefined, handle: string): void {
-    const handles = principal === undefined ? undefined : this.byPrincipal.get(principal);
-    if (handles?.delete(handle) && handles.size === 0) this.byPrincipal.delete(principal!);
+    if (principal === undefined) return;
+    const handles = this.byPrincipal.get(principal);
+    handles?.delete(handle);
+    if (handles?.size === 0) this.byPrincipal.delete(principal);
   }
+}
+
+/** Bytes are copied on their way in and out: what the caller does with its own is its own affair. */
+function toStored({ payload, principal, version }: Entry, remaining: number): StoredRecord {
+  return { payload: Uint8Array.from(payload), principal, version: String(version), remaining };
+}
+
+/** The cache takes whole milliseconds, and 0 for ever. */
+function wholeLifetime(ttl: number): number {
+  return Math.max(1, Math.ceil(ttl));
 }
