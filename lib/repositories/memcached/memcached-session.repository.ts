@@ -1,8 +1,75 @@
-import { SessionRepository } from '../session-repository.js';
+import { UnreadableRecordError } from '../../errors/session.errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
+import { SessionRepository, type SessionRecord, type SessionVersion, type StoredRecord, type UpdateResult } from '../session-repository.js';
+import { keyFor } from './memcached.key.js';
+import type { MemcachedNode } from './memcached.node.js';
+import { MemcachedNodes } from './memcached.nodes.js';
+import { fromValue, fromVersion, toValue, toVersion } from './memcached.value.js';
 
-export abstract class MemcachedSessionRepository extends SessionRepository {
-  static create(_context: RepositoryContext): Promise<SessionRepository> {
-    return Promise.reject(new Error('not yet'));
+/** One item a session, with the session's lifetime as its own. Memcached cannot list, and so cannot this repository. */
+export class MemcachedSessionRepository extends SessionRepository {
+  private constructor(
+    private readonly nodes: MemcachedNodes,
+    private readonly prefix: string,
+  ) {
+    super();
+  }
+
+  /** @throws MissingPackageError when memcache-client is needed and not installed. */
+  static async create({ options }: RepositoryContext): Promise<MemcachedSessionRepository> {
+    return new MemcachedSessionRepository(await MemcachedNodes.open(options), options.keyPrefix);
+  }
+
+  override async create(handle: string, { payload }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    const { node, key } = this.locate(handle);
+    const answer = await node.store('add', key, toValue(1, payload), ttl);
+    if (answer === 'STORED') return toVersion(1);
+    if (answer === 'NOT_STORED') return undefined;
+    throw new Error(`Memcached answered '${answer}' to 'add'`);
+  }
+
+  override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    const { node, key } = this.locate(handle);
+    const found = await node.retrieve(key, touch);
+    if (found === undefined) return undefined;
+    const stored = fromValue(found.value);
+    if (stored === undefined) throw new UnreadableRecordError('its value was not written by a session repository');
+    return { version: toVersion(stored.counter, found.token), payload: stored.payload };
+  }
+
+  override async update(handle: string, { payload }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    const { node, key } = this.locate(handle);
+    const { counter, token: known } = fromVersion(base);
+    let token = known;
+    if (token === undefined) {
+      // A version that a write returned: the token is asked for, and used if it still belongs to that version.
+      const found = await node.retrieve(key);
+      if (found === undefined) return { status: 'gone' };
+      if (fromValue(found.value)?.counter !== counter) return { status: 'conflict' };
+      token = found.token;
+    }
+    const answer = await node.store('cas', key, toValue(counter + 1, payload), ttl, token);
+    if (answer === 'STORED') return { status: 'updated', version: toVersion(counter + 1) };
+    if (answer === 'EXISTS') return { status: 'conflict' };
+    if (answer === 'NOT_FOUND') return { status: 'gone' };
+    throw new Error(`Memcached answered '${answer}' to 'cas'`);
+  }
+
+  override async delete(handle: string): Promise<boolean> {
+    const { node, key } = this.locate(handle);
+    return (await node.delete(key)) === 'DELETED';
+  }
+
+  override onModuleInit(): void {
+    this.nodes.connect();
+  }
+
+  override onApplicationShutdown(): void {
+    this.nodes.close();
+  }
+
+  private locate(handle: string): { node: MemcachedNode; key: string } {
+    const key = keyFor(this.prefix, handle);
+    return { node: this.nodes.of(key), key };
   }
 }
