@@ -86,6 +86,16 @@ export class Workbench {
     return found;
   }
 
+  /**
+   * The record is still in the state that the version names. Versions are opaque and a state may have several, so it is an
+   * update that tells, with the same bytes.
+   */
+  async expectVersion(handle: string, version: SessionVersion): Promise<void> {
+    const { payload, principal } = await this.read(handle);
+    const { status } = await this.repository.update(handle, { payload, principal }, version, LONG);
+    assert.equal(status, 'updated', 'the version is still good for an update');
+  }
+
   /** The record is there and says this. */
   async expectText(handle: string, text: string): Promise<void> {
     assert.equal(textOf(await this.read(handle)), text);
