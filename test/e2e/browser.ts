@@ -23,16 +23,18 @@ export class Browser {
     return this.request('POST', path, body, headers);
   }
 
+  /** With a body: as JSON, or as a form that was filled in. */
   async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const isJson = body !== undefined && !(body instanceof URLSearchParams);
     const response = await fetch(new URL(path, this.url), {
       method,
       redirect: 'manual',
       headers: {
         ...(this.jar.size > 0 ? { cookie: this.cookieHeader } : {}),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(isJson ? { 'content-type': 'application/json' } : {}),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isJson ? JSON.stringify(body) : (body as URLSearchParams) }),
     });
     const cookies = response.headers.getSetCookie().map((header) => parseSetCookie(header));
     this.keep(cookies);
