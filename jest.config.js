@@ -25,6 +25,10 @@ export default {
       },
     ],
   },
+  // Fetches the servers that are missing, once, and says at the end what the tests ran on.
+  globalSetup: '<rootDir>/test/servers/global-setup.ts',
+  globalTeardown: '<rootDir>/test/servers/global-teardown.ts',
+  reporters: ['default', '<rootDir>/test/count-reporter.js'],
   testTimeout: 20_000,
   maxWorkers: 2,
 };
