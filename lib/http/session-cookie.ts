@@ -3,8 +3,11 @@ import { sign, unsign } from 'cookie-signature';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionIds } from '../session/session-id.js';
 
-/** Cookies of the session's name that are looked at in one request; more are no browser's. */
+/** Well-formed cookies of the session's name that one request may cost a signature or a read each; more are no browser's. */
 const MAX_CANDIDATES = 32;
+
+/** A signature: HMAC-SHA-256 in base64 without padding. */
+const SIGNATURE = /^[A-Za-z\d+/]{43}$/;
 
 /** What a request's cookies say. */
 export interface CookieIds {
@@ -14,7 +17,7 @@ export interface CookieIds {
   readonly outdated: ReadonlySet<string>;
 }
 
-const NONE: CookieIds = { ids: [], outdated: new Set() };
+export const NO_IDS: CookieIds = { ids: [], outdated: new Set() };
 
 /** The session cookie: which ids a request brings, and what the response sends. */
 export class SessionCookie {
@@ -32,18 +35,19 @@ export class SessionCookie {
    * of them are looked at. Malformed, unsigned and foreign ones are left out.
    */
   parse(header: string | undefined): CookieIds {
-    if (header === undefined || !header.includes(this.mark)) return NONE;
+    if (header === undefined || !header.includes(this.mark)) return NO_IDS;
     const ids = new Set<string>();
     const outdated = new Set<string>();
     let candidates = 0;
     for (const pair of header.split(';')) {
       if (!pair.includes(this.mark)) continue;
       const value = parseCookie(pair)[this.options.cookie.name];
-      if (value === undefined || ++candidates > MAX_CANDIDATES) continue;
+      if (value === undefined || !this.isWellFormed(value)) continue;
+      if (++candidates > MAX_CANDIDATES) break;
       const id = this.verify(value, outdated);
       if (id !== undefined) ids.add(id);
     }
-    return ids.size === 0 ? NONE : { ids: [...ids], outdated };
+    return ids.size === 0 ? NO_IDS : { ids: [...ids], outdated };
   }
 
   /** The `Set-Cookie` value for a session. @param expiry epoch milliseconds; undefined for a cookie without expiry. */
@@ -77,15 +81,20 @@ export class SessionCookie {
     });
   }
 
+  /** Costs next to nothing, and comes first: what cannot be an id is not worth a hash. */
+  private isWellFormed(value: string): boolean {
+    if (this.options.secrets.length === 0) return this.ids.isWellFormed(value);
+    const dot = value.lastIndexOf('.');
+    return dot >= 0 && this.ids.isWellFormed(value.slice(0, dot)) && SIGNATURE.test(value.slice(dot + 1));
+  }
+
   private verify(value: string, outdated: Set<string>): string | undefined {
     const { secrets } = this.options;
-    if (secrets.length === 0) return this.ids.isWellFormed(value) ? value : undefined;
-    // The form is checked before the signature: hashing what cannot be an id is a waste.
-    const dot = value.lastIndexOf('.');
-    const id = value.slice(0, Math.max(0, dot));
-    if (!this.ids.isWellFormed(id)) return undefined;
-    const index = secrets.findIndex((secret) => unsign(value, secret) === id);
+    if (secrets.length === 0) return value;
+    const index = secrets.findIndex((secret) => unsign(value, secret) !== false);
+    if (index < 0) return undefined;
+    const id = value.slice(0, value.lastIndexOf('.'));
     if (index > 0) outdated.add(id);
-    return index < 0 ? undefined : id;
+    return id;
   }
 }

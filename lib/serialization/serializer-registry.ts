@@ -1,4 +1,5 @@
 import { reasonOf, UnreadableRecordError } from '../errors/session.errors.js';
+import { toBuffer } from './serialized-bytes.js';
 import type { SessionSerializer } from './session-serializer.js';
 import type { SessionContent } from './stored-record.codec.js';
 
@@ -28,9 +29,9 @@ export class SerializerRegistry {
     for (const [key, bytes] of content.fields) {
       try {
         const serialized = this.current.serialize(former.deserialize(bytes));
-        if (serialized !== undefined) fields.set(key, Buffer.from(serialized as Uint8Array));
+        if (serialized !== undefined) fields.set(key, toBuffer(serialized));
       } catch (error) {
-        throw new UnreadableRecordError(`its field '${key.slice(1)}' is not ${former.name}: ${reasonOf(error)}`, error);
+        throw new UnreadableRecordError(`its field '${key.slice(1)}' cannot be converted from ${former.name}: ${reasonOf(error)}`, error);
       }
     }
     return { ...content, serializer: this.current.name, fields };

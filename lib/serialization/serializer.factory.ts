@@ -1,3 +1,4 @@
+import { MissingPackageError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { JsonSerializer } from './json.serializer.js';
 import { MsgpackSerializer } from './msgpack.serializer.js';
@@ -8,9 +9,16 @@ import type { SessionSerializer } from './session-serializer.js';
 export async function createSerializers(chosen: ResolvedSessionOptions['serializer']): Promise<SerializerRegistry> {
   const json = new JsonSerializer();
   if (chosen === 'msgpack') return new SerializerRegistry(await MsgpackSerializer.create(), [json]);
-  const former: SessionSerializer[] = [json];
-  // Only where it is installed: an application that never used it does not need it.
-  const msgpack = await MsgpackSerializer.create().catch(() => undefined);
-  if (msgpack !== undefined) former.push(msgpack);
-  return new SerializerRegistry(chosen === 'json' ? json : chosen, former);
+  const msgpack = await msgpackIfInstalled();
+  return new SerializerRegistry(chosen === 'json' ? json : chosen, msgpack === undefined ? [json] : [json, msgpack]);
+}
+
+/** An application that never used it does not need the package. */
+async function msgpackIfInstalled(): Promise<SessionSerializer | undefined> {
+  try {
+    return await MsgpackSerializer.create();
+  } catch (error) {
+    if (error instanceof MissingPackageError) return undefined;
+    throw error;
+  }
 }

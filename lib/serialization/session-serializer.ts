@@ -14,6 +14,9 @@ export abstract class SessionSerializer {
    */
   abstract serialize(value: unknown): string | Uint8Array | undefined;
 
-  /** @throws when the bytes are not what `serialize` gives; the record then counts as unreadable. */
+  /**
+   * @throws when the bytes are not what `serialize` gives; the value then counts as absent. The message is logged, so
+   *   nothing of the content belongs in it.
+   */
   abstract deserialize(bytes: Buffer): unknown;
 }

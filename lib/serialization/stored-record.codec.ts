@@ -1,4 +1,5 @@
 import { reasonOf, UnreadableRecordError } from '../errors/session.errors.js';
+import { isHandle } from '../session/session-id.js';
 import type { RecordCipher } from './record-encryption.js';
 
 /** A live session, as it stands in the store. All instants are epoch milliseconds. */
@@ -32,6 +33,8 @@ export type RecordContent = SessionContent | RetiredContent;
 
 const FORMAT = 1;
 const NEWLINE = 0x0a;
+/** The largest instant that a `Date` has (ECMA-262 §21.4.1.1). */
+const MAX_INSTANT = 8.64e15;
 
 /** The first line of a record. Short names: it is in every record, and parsed on every read. */
 interface Header {
@@ -53,6 +56,11 @@ interface Header {
  * the other. So a reader finds each field without decoding the others, and a writer copies unchanged ones as they are.
  */
 export class StoredRecordCodec {
+  /**
+   * @param cipher seals what is written. With one, a record that is not encrypted counts as unreadable, even one from before
+   *   encryption was turned on: otherwise whoever can write to the store could put a plain record of his own in place of a
+   *   sealed one. So turning encryption on (or off) ends the sessions that are stored by then.
+   */
   constructor(private readonly cipher?: RecordCipher) {}
 
   encode(handle: string, content: RecordContent): Uint8Array {
@@ -94,20 +102,35 @@ function line(header: Header): Buffer {
 function decodePlain(bytes: Buffer): RecordContent {
   const end = bytes.indexOf(NEWLINE);
   if (end < 0) throw new UnreadableRecordError('its first line has no end');
-  const header = JSON.parse(bytes.toString('utf8', 0, end)) as Partial<Header> | null;
+  const header = parseHeader(bytes.toString('utf8', 0, end));
   if (header?.v !== FORMAT) throw new UnreadableRecordError(`its format is not ${FORMAT}`);
-  if (header.until !== undefined) {
-    return { kind: 'retired', to: optional(header.to, 'string', 'to'), until: required(header.until, 'number', 'until') };
-  }
+  if (header.until !== undefined) return decodeRetired(header, bytes.length - end - 1);
+  if (typeof header.s !== 'string') throw new UnreadableRecordError('it does not name its serializer');
   return {
     kind: 'session',
-    serializer: required(header.s, 'string', 's'),
-    createdAt: required(header.c, 'number', 'c'),
-    accessedAt: required(header.a, 'number', 'a'),
-    cookieAt: required(header.k, 'number', 'k'),
-    deadline: optional(header.d, 'number', 'd'),
+    serializer: header.s,
+    createdAt: instant(header.c, 'c'),
+    accessedAt: instant(header.a, 'a'),
+    cookieAt: instant(header.k, 'k'),
+    deadline: header.d === undefined ? undefined : instant(header.d, 'd'),
     fields: sliceFields(header.f, bytes, end + 1),
   };
+}
+
+function parseHeader(text: string): Partial<Record<keyof Header, unknown>> | null {
+  try {
+    return JSON.parse(text) as Partial<Record<keyof Header, unknown>> | null;
+  } catch {
+    // V8's own message quotes the text, and nothing of a session belongs in a log.
+    throw new UnreadableRecordError('its first line is not JSON');
+  }
+}
+
+function decodeRetired({ to, until }: Partial<Record<keyof Header, unknown>>, rest: number): RetiredContent {
+  // The repository is going to be asked for what stands there.
+  if (to !== undefined && !isHandle(to)) throw new UnreadableRecordError(`'to' in its first line is not a handle`);
+  if (rest !== 0) throw new UnreadableRecordError('it goes on after its end');
+  return { kind: 'retired', to, until: instant(until, 'until') };
 }
 
 function sliceFields(lengths: unknown, bytes: Buffer, start: number): Map<string, Buffer> {
@@ -116,7 +139,7 @@ function sliceFields(lengths: unknown, bytes: Buffer, start: number): Map<string
   let offset = start;
   for (const entry of lengths as unknown[]) {
     const [key, length] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (typeof key !== 'string' || typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
+    if (typeof key !== 'string' || fields.has(key) || !isLength(length)) {
       throw new UnreadableRecordError('its list of fields is malformed');
     }
     fields.set(key, bytes.subarray(offset, (offset += length)));
@@ -125,16 +148,11 @@ function sliceFields(lengths: unknown, bytes: Buffer, start: number): Map<string
   return fields;
 }
 
-interface Types {
-  string: string;
-  number: number;
+function isLength(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function required<T extends keyof Types>(value: unknown, type: T, name: string): Types[T] {
-  if (typeof value !== type) throw new UnreadableRecordError(`'${name}' in its first line is not a ${type}`);
-  return value as Types[T];
-}
-
-function optional<T extends keyof Types>(value: unknown, type: T, name: string): Types[T] | undefined {
-  return value === undefined ? undefined : required(value, type, name);
+function instant(value: unknown, name: string): number {
+  if (typeof value === 'number' && Math.abs(value) <= MAX_INSTANT) return value;
+  throw new UnreadableRecordError(`'${name}' in its first line is not an instant`);
 }

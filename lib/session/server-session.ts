@@ -24,14 +24,17 @@ export interface ServerSession extends SessionData {}
  */
 export class ServerSession {
   /** @internal */
-  readonly [STATE]: SessionState;
+  declare readonly [STATE]: SessionState;
   /** @internal */
-  readonly [LIFECYCLE]: SessionLifecycle;
+  declare readonly [LIFECYCLE]: SessionLifecycle;
 
   /** @internal Sessions come from the lifecycle. */
   constructor(state: SessionState, lifecycle: SessionLifecycle) {
-    this[STATE] = state;
-    this[LIFECYCLE] = lifecycle;
+    // Not enumerable: `console.dir` and the like, which ignore `inspect.custom`, would show the id.
+    Object.defineProperties(this, {
+      [STATE]: { value: state, configurable: true },
+      [LIFECYCLE]: { value: lifecycle, configurable: true },
+    });
   }
 
   /** The id in the cookie. Whoever has it has the session: do not log it. */
@@ -80,7 +83,8 @@ export class ServerSession {
 
   /** Whom the session belongs to. A change gives the session a new id, unless the request did so itself. */
   get principal(): string | undefined {
-    return this[STATE].fields.get(PRINCIPAL) as string | undefined;
+    const principal = this[STATE].fields.get(PRINCIPAL);
+    return typeof principal === 'string' ? principal : undefined;
   }
 
   set principal(principal: string | undefined) {
@@ -91,7 +95,8 @@ export class ServerSession {
 
   /** Facts about the session that are not its data, such as the device it began on. */
   get meta(): Record<string, unknown> | undefined {
-    return this[STATE].fields.get(META) as Record<string, unknown> | undefined;
+    const meta = this[STATE].fields.get(META);
+    return isRecord(meta) ? meta : undefined;
   }
 
   set meta(meta: Record<string, unknown> | undefined) {
@@ -105,18 +110,20 @@ export class ServerSession {
   get<T = unknown>(key: string): T | undefined;
   get<T>(key: string, fallback: T): T;
   get(key: string, fallback?: unknown): unknown {
-    const { fields } = this[STATE];
-    const field = dataField(key);
-    const value = fields.get(field);
-    return value === undefined && !fields.has(field) ? fallback : value;
+    const value = this[STATE].fields.get(dataField(key));
+    return value === undefined ? fallback : value;
   }
 
-  /** @throws ReservedSessionKeyError when the key is the name of a member. */
+  /**
+   * Sets a key; `undefined` deletes it.
+   *
+   * @throws ReservedSessionKeyError when the key is the name of a member.
+   */
   set<K extends SessionKey>(key: K, value: SessionData[K]): this;
   set(key: string, value: unknown): this;
   set(key: string, value: unknown): this {
+    assertNotReserved(key);
     assertWritable(this, `set '${key}'`);
-    if (isReserved(key)) throw new ReservedSessionKeyError(key);
     this[STATE].fields.set(dataField(key), value);
     return this;
   }
@@ -125,8 +132,12 @@ export class ServerSession {
     return this[STATE].fields.has(dataField(key));
   }
 
-  /** @returns whether there was such a key. */
+  /**
+   * @returns whether there was such a key.
+   * @throws ReservedSessionKeyError when the key is the name of a member.
+   */
   delete(key: string): boolean {
+    assertNotReserved(key);
     assertWritable(this, `delete '${key}'`);
     return this[STATE].fields.delete(dataField(key));
   }
@@ -142,7 +153,10 @@ export class ServerSession {
   }
 
   entries(): [string, unknown][] {
-    return this.keys().map((key) => [key, this.get(key)]);
+    // A value that cannot be read shows only now, and its key is absent then.
+    return this.keys()
+      .map((key): [string, unknown] => [key, this.get(key)])
+      .filter(([key]) => this.has(key));
   }
 
   /**
@@ -194,12 +208,17 @@ export class ServerSession {
     const { fields, readOnly } = this[STATE];
     const taken: FlashMessage[] = [];
     for (const key of Array.from(fields.keys(FieldKind.flash))) {
-      const flash = fields.get(key) as FlashMessage | undefined;
-      if (flash === undefined || (kind !== undefined && flash.kind !== kind)) continue;
+      const flash = fields.get(key);
+      if (!isFlash(flash) || (kind !== undefined && flash.kind !== kind)) continue;
       taken.push(flash);
       if (readOnly === undefined) fields.delete(key);
     }
     return kind === undefined ? taken : taken.map(({ message }) => message);
+  }
+
+  /** What a session is in a text: nothing that belongs to it. */
+  [Symbol.toPrimitive](): string {
+    return '[object ServerSession]';
   }
 
   /** What a log may show of a session: never its id. */
@@ -213,6 +232,18 @@ const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(ServerS
 
 function isReserved(key: string): boolean {
   return RESERVED.has(key);
+}
+
+function assertNotReserved(key: string): void {
+  if (isReserved(key)) throw new ReservedSessionKeyError(key);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isFlash(value: unknown): value is FlashMessage {
+  return isRecord(value) && typeof value['kind'] === 'string';
 }
 
 function dataField(key: string): string {
@@ -256,9 +287,12 @@ const DATA_AS_PROPERTIES: ProxyHandler<ServerSession> = {
     if (typeof key === 'symbol' || !session.has(key)) return undefined;
     return { value: session.get(key), writable: true, enumerable: true, configurable: true };
   },
-  defineProperty(session, key, descriptor) {
-    if (typeof key === 'symbol' || !('value' in descriptor)) return false;
-    session.set(key, descriptor.value);
+  defineProperty(session, key, { value, get, set, ...attributes }) {
+    if (typeof key === 'symbol') return false;
+    assertNotReserved(key);
+    // Data is plain: what a store cannot keep is no attribute of it.
+    if (get !== undefined || set !== undefined || Object.values(attributes).includes(false)) return false;
+    session.set(key, value);
     return true;
   },
   // The prototype is no data, and nobody is to exchange it or to freeze what is not there.

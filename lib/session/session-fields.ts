@@ -1,9 +1,13 @@
 import { reasonOf, SessionSerializationError } from '../errors/session.errors.js';
+import { toBuffer } from '../serialization/serialized-bytes.js';
 import type { SessionSerializer } from '../serialization/session-serializer.js';
 import type { FieldChanges, SerializedFields } from './field-changes.js';
 
-/** `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application. */
-type FieldState = 'stored' | 'read' | 'set' | 'deleted';
+/**
+ * `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application; `damaged`: found
+ * unreadable, absent for the application and left alone in the store, as a newer deploy may well be able to read it.
+ */
+type FieldState = 'stored' | 'read' | 'set' | 'deleted' | 'damaged';
 
 interface Field {
   /** As it stands in the store; undefined for a key that is not there. */
@@ -30,16 +34,19 @@ export class SessionFields {
 
   has(key: string): boolean {
     const field = this.fields.get(key);
-    return field !== undefined && field.state !== 'deleted';
+    return field !== undefined && isPresent(field);
   }
 
+  /** The value; undefined for a key that is absent, or whose stored value cannot be read. */
   get(key: string): unknown {
     const field = this.fields.get(key);
     if (field?.state === 'stored') this.decode(key, field);
     return field?.value;
   }
 
+  /** Sets a value; `undefined`, which is not stored, deletes the key. */
   set(key: string, value: unknown): void {
+    if (value === undefined) return void this.delete(key);
     const field = this.fields.get(key);
     if (field === undefined) {
       this.fields.set(key, { stored: undefined, value, state: 'set' });
@@ -49,18 +56,20 @@ export class SessionFields {
     }
   }
 
+  /** @returns whether the key was there. */
   delete(key: string): boolean {
     const field = this.fields.get(key);
-    if (field === undefined || field.state === 'deleted') return false;
+    if (field === undefined) return false;
+    const wasPresent = isPresent(field);
     if (field.stored === undefined) this.fields.delete(key);
     field.value = undefined;
     field.state = 'deleted';
-    return true;
+    return wasPresent;
   }
 
   /** The keys that begin with `prefix`, in the order in which they were set. */
   *keys(prefix: string): Generator<string> {
-    for (const [key, { state }] of this.fields) if (state !== 'deleted' && key.startsWith(prefix)) yield key;
+    for (const [key, field] of this.fields) if (isPresent(field) && key.startsWith(prefix)) yield key;
   }
 
   /**
@@ -72,7 +81,7 @@ export class SessionFields {
     const changes = new Map<string, Buffer | undefined>();
     for (const [key, field] of this.fields) {
       // What cannot change inside is as it was read.
-      if (field.state === 'stored' || (field.state === 'read' && !isObject(field.value))) continue;
+      if (isUntouched(field) || (field.state === 'read' && !isObject(field.value))) continue;
       const bytes = this.current(key, field);
       if (!sameBytes(bytes, field.stored)) changes.set(key, bytes);
     }
@@ -96,31 +105,35 @@ export class SessionFields {
   rebase(stored: SerializedFields, saved: FieldChanges): void {
     for (const [key, field] of this.fields) {
       const now = stored.get(key);
-      const mine = saved.has(key) || sameBytes(now, field.stored) || !sameBytes(this.current(key, field), field.stored);
+      const isMine = saved.has(key) || sameBytes(now, field.stored) || this.hasChanged(key, field);
       field.stored = now;
-      if (mine && (field.state !== 'deleted' || now !== undefined)) continue;
+      if (isMine && (field.state !== 'deleted' || now !== undefined)) continue;
       if (now === undefined) this.fields.delete(key);
       else this.fields.set(key, asStored(now));
     }
-    for (const [key, bytes] of stored) if (!this.fields.has(key)) this.fields.set(key, asStored(bytes));
+    for (const [key, bytes] of stored) {
+      // What was saved and is missing here was deleted while the save was under way.
+      if (!this.fields.has(key)) this.fields.set(key, { ...asStored(bytes), state: saved.has(key) ? 'deleted' : 'stored' });
+    }
+  }
+
+  private hasChanged(key: string, field: Field): boolean {
+    try {
+      return !sameBytes(this.current(key, field), field.stored);
+    } catch {
+      return true; // Into what cannot be serialized: the next save says so.
+    }
   }
 
   private current(key: string, field: Field): Buffer | undefined {
-    switch (field.state) {
-      case 'stored':
-        return field.stored;
-      case 'deleted':
-        return undefined;
-      default:
-        return this.serialize(key, field.value);
-    }
+    if (isUntouched(field)) return field.stored;
+    return field.state === 'deleted' ? undefined : this.serialize(key, field.value);
   }
 
   private serialize(key: string, value: unknown): Buffer | undefined {
     try {
       const serialized = this.serializer.serialize(value);
-      if (typeof serialized === 'string') return Buffer.from(serialized);
-      return serialized && Buffer.from(serialized.buffer, serialized.byteOffset, serialized.byteLength);
+      return serialized === undefined ? undefined : toBuffer(serialized);
     } catch (error) {
       throw new SessionSerializationError(key.slice(1), `cannot be serialized: ${reasonOf(error)}`, error);
     }
@@ -131,7 +144,7 @@ export class SessionFields {
       field.value = field.stored && this.serializer.deserialize(field.stored);
       field.state = 'read';
     } catch (error) {
-      field.state = 'deleted';
+      field.state = 'damaged';
       this.onDamaged(key.slice(1), error);
     }
   }
@@ -139,6 +152,14 @@ export class SessionFields {
 
 function asStored(bytes: Buffer): Field {
   return { stored: bytes, value: undefined, state: 'stored' };
+}
+
+function isPresent({ state }: Field): boolean {
+  return state !== 'deleted' && state !== 'damaged';
+}
+
+function isUntouched({ state }: Field): boolean {
+  return state === 'stored' || state === 'damaged';
 }
 
 function isObject(value: unknown): boolean {
