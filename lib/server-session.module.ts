@@ -1,11 +1,11 @@
 import { Module, type Provider } from '@nestjs/common';
-import { APP_INTERCEPTOR, HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import { APP_INTERCEPTOR, DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner, ModuleRef } from '@nestjs/core';
 import { SessionService } from './admin/session.service.js';
 import { HttpBridge } from './http/http-bridge.js';
 import { RequestSessions } from './http/request-sessions.js';
 import { SecureCookieAdvice } from './http/secure-cookie-advice.js';
 import { SessionCookie } from './http/session-cookie.js';
-import { SessionInterceptor } from './interceptors/session.interceptor.js';
+import { needsInterceptor, SessionInterceptor } from './interceptors/session.interceptor.js';
 import { resolveOptions } from './options/resolve-options.js';
 import type { ResolvedSessionOptions } from './options/resolved-options.js';
 import type { ServerSessionOptions } from './options/session-options.js';
@@ -65,9 +65,18 @@ const PROVIDERS: Provider[] = [
     useFactory: (options: ResolvedSessionOptions, ids: SessionIds, lifecycle: SessionLifecycle) =>
       new RequestSessions(lifecycle, new SessionCookie(options, ids), new SecureCookieAdvice(options.cookie.secure)),
   },
-  { provide: HttpBridge, inject: [HttpAdapterHost], useFactory: (host: HttpAdapterHost) => new HttpBridge(host) },
-  { provide: SessionInterceptor, inject: [RequestSessions], useFactory: (sessions: RequestSessions) => new SessionInterceptor(sessions) },
-  { provide: APP_INTERCEPTOR, useExisting: SessionInterceptor },
+  {
+    provide: HttpBridge,
+    inject: [HttpAdapterHost, RequestSessions],
+    useFactory: (host: HttpAdapterHost, sessions: RequestSessions) => new HttpBridge(host, sessions),
+  },
+  {
+    // Nest leaves out a global interceptor whose factory gives none.
+    provide: APP_INTERCEPTOR,
+    inject: [RequestSessions, DiscoveryService, MetadataScanner],
+    useFactory: (sessions: RequestSessions, discovery: DiscoveryService, scanner: MetadataScanner) =>
+      needsInterceptor(discovery, scanner) ? new SessionInterceptor(sessions) : undefined,
+  },
   { provide: SessionService, inject: [RequestSessions], useFactory: (sessions: RequestSessions) => new SessionService(sessions) },
 ];
 
@@ -80,5 +89,5 @@ const PROVIDERS: Provider[] = [
  *
  * @throws SessionOptionsError at boot, naming every wrong option; MissingPackageError for a client that is not installed.
  */
-@Module({ providers: PROVIDERS, exports: [SessionService, SessionRepository] })
+@Module({ imports: [DiscoveryModule], providers: PROVIDERS, exports: [SessionService, SessionRepository] })
 export class ServerSessionModule extends ConfigurableModuleClass {}

@@ -1,12 +1,15 @@
 import type { HttpAdapterHost } from '@nestjs/core';
-import { linkResponse, type HttpRequest } from './http-exchange.js';
+import { type FastifyReply, type HttpExchange, type HttpRequest, linkReply } from './http-exchange.js';
+import type { RequestSessions } from './request-sessions.js';
+
+/** Where the framework's own instance, Express' or Fastify's, holds the sessions of its application. */
+const SESSIONS = Symbol('server-session.sessions');
+
+type Framework = { [SESSIONS]?: RequestSessions };
 
 /** The part of Fastify's instance that is used here. */
 interface FastifyLike {
-  addHook(
-    name: 'onRequest',
-    hook: (request: Required<Pick<HttpRequest, 'raw'>>, reply: { raw: Parameters<typeof linkResponse>[1] }, done: () => void) => void,
-  ): void;
+  addHook(name: 'onRequest', hook: (request: Required<Pick<HttpRequest, 'raw'>>, reply: FastifyReply, done: () => void) => void): void;
 }
 
 /**
@@ -14,17 +17,25 @@ interface FastifyLike {
  * application) or after it (a testing module); either way its hook comes ahead of all middleware.
  */
 export class HttpBridge {
-  constructor(host: HttpAdapterHost) {
+  constructor(host: HttpAdapterHost, sessions: RequestSessions) {
     host.init$.subscribe(() => {
-      if (host.httpAdapter?.getType() === 'fastify') linkResponses(host.httpAdapter.getInstance<FastifyLike>());
+      const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+      const framework = adapter?.getInstance<Framework & FastifyLike>();
+      if (framework === undefined) return;
+      framework[SESSIONS] = sessions;
+      if (adapter?.getType() === 'fastify') linkReplies(framework);
     });
   }
 }
 
-/** Fastify, unlike Express, does not link a request with its response; middleware that asks for the session has only the former. */
-function linkResponses(fastify: FastifyLike): void {
+/** The sessions of the application that a request came to, for those that nobody injects into. */
+export function requestSessionsOf({ request }: HttpExchange): RequestSessions | undefined {
+  return ((request.server ?? request.app) as Framework | undefined)?.[SESSIONS];
+}
+
+function linkReplies(fastify: FastifyLike): void {
   fastify.addHook('onRequest', (request, reply, done) => {
-    linkResponse(request.raw, reply.raw);
+    linkReply(request.raw, reply);
     done();
   });
 }

@@ -8,14 +8,28 @@ export type HttpRequest = IncomingMessage & {
   /** Express links the response. */
   res?: ServerResponse;
   protocol?: string;
-  secure?: boolean;
   session?: unknown;
+  /** Fastify's instance. */
+  server?: object;
+  /** Express' application. */
+  app?: object;
+  /** Express' way to its error handlers. */
+  next?: (error: unknown) => void;
 };
 
-/** Where Fastify's hook leaves the response for those who have only the request. */
-const RESPONSE = Symbol('server-session.response');
+/** Fastify's wrapper of the response. */
+export interface FastifyReply {
+  readonly raw: ServerResponse;
+  readonly sent: boolean;
+  getHeaders(): object;
+  removeHeader(name: string): unknown;
+  send(error: unknown): void;
+}
 
-type LinkedMessage = IncomingMessage & { [RESPONSE]?: ServerResponse };
+/** Where Fastify's hook leaves the reply for those who have only the request. */
+const REPLY = Symbol('server-session.reply');
+
+type LinkedMessage = IncomingMessage & { [REPLY]?: FastifyReply };
 
 /** A request and its response, as the caller has them and as Node has them. */
 export interface HttpExchange {
@@ -23,10 +37,12 @@ export interface HttpExchange {
   readonly request: HttpRequest;
   readonly rawRequest: IncomingMessage;
   readonly rawResponse: ServerResponse | undefined;
+  readonly reply: FastifyReply | undefined;
 }
 
-export function linkResponse(rawRequest: IncomingMessage, rawResponse: ServerResponse): void {
-  (rawRequest as LinkedMessage)[RESPONSE] = rawResponse;
+/** Fastify, unlike Express, does not link a request with its response; middleware that asks for the session has only the former. */
+export function linkReply(rawRequest: IncomingMessage, reply: FastifyReply): void {
+  (rawRequest as LinkedMessage)[REPLY] = reply;
 }
 
 /**
@@ -35,16 +51,16 @@ export function linkResponse(rawRequest: IncomingMessage, rawResponse: ServerRes
  * @returns undefined for a context that has no HTTP request.
  */
 export function toHttpExchange(source: ExecutionContext | object): HttpExchange | undefined {
-  if (!isExecutionContext(source)) return fromRequest(source as HttpRequest);
+  if (!isExecutionContext(source)) return fromRequest(source as HttpRequest, undefined);
   if (source.getType<string>() !== 'http') return undefined;
   const http = source.switchToHttp();
-  const response = http.getResponse<ServerResponse & { raw?: ServerResponse }>();
-  return fromRequest(http.getRequest<HttpRequest>(), response.raw ?? response);
+  return fromRequest(http.getRequest<HttpRequest>(), http.getResponse<ServerResponse>());
 }
 
-function fromRequest(request: HttpRequest, response?: ServerResponse): HttpExchange {
+function fromRequest(request: HttpRequest, response: ServerResponse | undefined): HttpExchange {
   const rawRequest = request.raw ?? request;
-  return { request, rawRequest, rawResponse: response ?? (rawRequest as LinkedMessage)[RESPONSE] ?? request.res };
+  const reply = (rawRequest as LinkedMessage)[REPLY];
+  return { request, rawRequest, rawResponse: reply?.raw ?? response ?? request.res, reply };
 }
 
 function isExecutionContext(source: object): source is ExecutionContext {

@@ -1,23 +1,20 @@
 import { HttpException, Logger } from '@nestjs/common';
-import { toServerSession, type ServerSession } from '../session/server-session.js';
+import { type ServerSession, toServerSession } from '../session/server-session.js';
 import type { SessionLifecycle } from '../session/session-lifecycle.js';
 import type { SessionState } from '../session/session-state.js';
-import { isSecure, type HttpExchange } from './http-exchange.js';
-import { ResponseGate, type FailureResponse, type GateKeeper } from './response-gate.js';
-import type { HeadHeaders } from './response-head.js';
+import { type HttpExchange, isSecure } from './http-exchange.js';
+import { type GateKeeper, ResponseGate } from './response-gate.js';
+import { describesBody, type HeadHeaders } from './response-head.js';
 import type { SecureCookieAdvice } from './secure-cookie-advice.js';
-import type { CookieIds, SessionCookie } from './session-cookie.js';
+import { type CookieIds, NO_IDS, type SessionCookie } from './session-cookie.js';
 
-/** How long server-sent events of a new session wait for the handler's first sign before their head leaves, in milliseconds. */
-const FIRST_EVENT_WAIT = 250;
+const logger = new Logger('ServerSession');
 
 /**
  * The session of one HTTP request: loaded once, whoever asks first, and committed before the response ends. It is the
  * keeper of the response's gate.
  */
 export class RequestSession implements GateKeeper {
-  private static readonly logger = new Logger('ServerSession');
-
   private readonly cookies: CookieIds;
   private readonly gate: ResponseGate | undefined;
   private loading: Promise<ServerSession> | undefined;
@@ -28,16 +25,14 @@ export class RequestSession implements GateKeeper {
   /** The head of the response has left, and whether the cookie went along. */
   private hasHeadLeft = false;
   private isCookieSent = false;
-  /** Server-sent events wait for the handler's first sign of life, or until enough time has passed for it. */
-  private awaitsFirstEvent = false;
 
   constructor(
     private exchange: HttpExchange,
-    private readonly lifecycle: SessionLifecycle,
+    readonly lifecycle: SessionLifecycle,
     private readonly cookie: SessionCookie,
     private readonly advice: SecureCookieAdvice,
   ) {
-    this.cookies = lifecycle.keepsSessions ? cookie.parse(exchange.rawRequest.headers.cookie) : { ids: [], outdated: new Set() };
+    this.cookies = lifecycle.keepsSessions ? cookie.parse(exchange.rawRequest.headers.cookie) : NO_IDS;
     this.gate = exchange.rawResponse && new ResponseGate(exchange.rawResponse, this);
   }
 
@@ -55,33 +50,6 @@ export class RequestSession implements GateKeeper {
     if (this.session !== undefined) exchange.request.session = this.session;
   }
 
-  /**
-   * Commits while an error can still go through the application's filters.
-   *
-   * @throws what the commit throws; it is not tried again for this response.
-   */
-  async commit(): Promise<void> {
-    try {
-      await this.settle();
-    } catch (error) {
-      this.hasFailed = true;
-      throw error;
-    }
-  }
-
-  /** Nest sends the head of server-sent events on a timer, perhaps before the handler ran: it is to wait a little. */
-  awaitFirstEvent(): void {
-    this.awaitsFirstEvent = true;
-    setTimeout(() => this.begin(), FIRST_EVENT_WAIT).unref();
-  }
-
-  /** The handler's stream showed a sign of life: an event, its end or an error. */
-  begin(): void {
-    if (!this.awaitsFirstEvent) return;
-    this.awaitsFirstEvent = false;
-    this.gate?.release();
-  }
-
   isSettled(): boolean {
     if (this.hasFailed || this.state === undefined) return true;
     try {
@@ -97,16 +65,19 @@ export class RequestSession implements GateKeeper {
     const wasNew = state.base === undefined;
     await this.lifecycle.commit(state);
     if (wasNew && state.base !== undefined && hasHeadLeft && !this.isCookieSent) {
-      RequestSession.logger.warn(
+      logger.warn(
         '[ServerSession] a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
           'session.save(), before the first byte of a stream.',
       );
     }
   }
 
-  isUndecided(): boolean {
-    if (this.loading !== undefined) return true;
-    return this.awaitsFirstEvent && this.state !== undefined && this.state.base === undefined;
+  isLoading(): boolean {
+    return this.loading !== undefined;
+  }
+
+  mayBegin(): boolean {
+    return this.state?.base === undefined;
   }
 
   headers(): HeadHeaders {
@@ -116,15 +87,28 @@ export class RequestSession implements GateKeeper {
     return { setCookie, vary: 'Cookie' };
   }
 
-  failed(error: unknown): FailureResponse {
-    RequestSession.logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  failed(error: unknown, refuse: (status: number, body: string) => void): void {
+    this.hasFailed = true;
+    const { request, reply } = this.exchange;
+    // The application's own filters for errors answer, as they do for the errors of handlers.
+    if (reply !== undefined && !reply.sent) {
+      for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
+      return reply.send(error);
+    }
+    if (request.next !== undefined) return request.next(error);
+    report(error);
     const exception = error instanceof HttpException ? error : undefined;
     const statusCode = exception?.getStatus() ?? 500;
-    return { statusCode, body: JSON.stringify(exception?.getResponse() ?? { statusCode, message: 'Internal server error' }) };
+    refuse(statusCode, JSON.stringify(exception?.getResponse() ?? { statusCode, message: 'Internal server error' }));
+  }
+
+  failedTooLate(error: unknown): void {
+    this.hasFailed = true;
+    report(error);
   }
 
   abandoned(): void {
-    if (!this.isSettled()) this.settle().catch((error: unknown) => void this.failed(error));
+    if (!this.isSettled()) this.settle().catch(report);
   }
 
   private async loadFromStore(): Promise<ServerSession> {
@@ -156,4 +140,8 @@ export class RequestSession implements GateKeeper {
     const expiry = this.lifecycle.isPermanent(state) ? this.lifecycle.expiryOf(state) : undefined;
     return this.cookie.set(this.lifecycle.idOf(state), expiry, secure);
   }
+}
+
+function report(error: unknown): void {
+  logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

@@ -1,5 +1,5 @@
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { addToHead, type HeadArguments, type HeadHeaders } from './response-head.js';
+import type { ServerResponse } from 'node:http';
+import { addToHead, describesBody, type HeadArguments, type HeadHeaders, isEventStream } from './response-head.js';
 
 /** What the gate asks on the way out. */
 export interface GateKeeper {
@@ -9,23 +9,25 @@ export interface GateKeeper {
   settle(): Promise<void>;
   /** The headers that go with the response. Asked once, as the head leaves. */
   headers(): HeadHeaders;
-  /** Whether the head has to wait a little, because it is not known yet what it has to say. */
-  isUndecided(): boolean;
-  /** The client is told that its request failed, in place of the response or by cutting it off; this logs why. */
-  failed(error: unknown): FailureResponse;
+  /** Whether it is not known yet what the head has to say, because the session is still being loaded. */
+  isLoading(): boolean;
+  /** Whether the handler may yet begin a session, which the head would have to say. */
+  mayBegin(): boolean;
+  /** Settling failed and nothing has left yet: another response is to be given. @param refuse gives the plainest one. */
+  failed(error: unknown, refuse: (status: number, body: string) => void): void;
+  /** Settling failed, and all that can be done is to cut the client off. */
+  failedTooLate(error: unknown): void;
   /** The client left before the response was complete. */
   abandoned(): void;
 }
 
-/** What the client gets when settling failed and the head has not left yet. */
-export interface FailureResponse {
-  readonly statusCode: number;
-  readonly body: string;
-}
+type Method = (this: ServerResponse, ...args: unknown[]) => unknown;
 
-type Write = (...args: unknown[]) => boolean;
-type End = (...args: unknown[]) => ServerResponse;
-type WriteHead = (...args: unknown[]) => ServerResponse;
+const GATE = Symbol('server-session.gate');
+type Gated = ServerResponse & { [GATE]: ResponseGate };
+
+/** How long server-sent events wait for their first event before the head leaves without a session, in milliseconds. */
+const FIRST_EVENT_WAIT = 250;
 
 /**
  * Stands at the exit of one raw response, whoever writes it: Nest, `@Res()`, a pipe, server-sent events, a filter, the
@@ -36,10 +38,10 @@ type WriteHead = (...args: unknown[]) => ServerResponse;
  * answering share, on both adapters.
  */
 export class ResponseGate {
-  private readonly writeHead: WriteHead;
-  private readonly write: Write;
-  private readonly end: End;
-  private readonly flushHeaders: () => void;
+  private readonly writeHead: Method;
+  private readonly write: Method;
+  private readonly end: Method;
+  private readonly flushHeaders: Method;
 
   /** The arguments of a `writeHead` that was called, but whose head has not left. */
   private head: HeadArguments | undefined;
@@ -49,90 +51,112 @@ export class ResponseGate {
   private passing = false;
   private ended = false;
   private decorated = false;
+  private pretends = false;
+  /** The response is server-sent events whose first event has not come. */
+  private awaitsEvent = false;
 
   constructor(
     private readonly response: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    this.writeHead = response.writeHead.bind(response) as WriteHead;
-    this.write = response.write.bind(response) as Write;
-    this.end = response.end.bind(response) as End;
-    this.flushHeaders = response.flushHeaders.bind(response);
-    response.writeHead = ((...args: HeadArguments) => this.onWriteHead(args)) as typeof response.writeHead;
-    response.write = ((...args: unknown[]) => this.onWrite(args)) as typeof response.write;
-    response.end = ((...args: unknown[]) => this.onEnd(args)) as typeof response.end;
-    response.flushHeaders = () => this.onFlushHeaders();
-    response.once('close', () => {
-      if (!this.ended) keeper.abandoned();
-    });
+    this.writeHead = response.writeHead as Method;
+    this.write = response.write as Method;
+    this.end = response.end as Method;
+    this.flushHeaders = response.flushHeaders;
+    (response as Gated)[GATE] = this;
+    response.writeHead = writeHeadAtGate;
+    response.write = writeAtGate;
+    response.end = endAtGate;
+    response.flushHeaders = flushHeadersAtGate;
+    response.on('close', closedAtGate);
   }
 
-  /** Lets calls go that waited for the head. To be called whenever `isUndecided` may have changed. */
+  /** Lets calls go that waited for the head. To be called when the session is loaded. */
   release(): void {
-    if (this.held === undefined || this.keeper.isUndecided()) return;
+    if (this.held === undefined || this.isUndecided()) return;
     const calls = this.held;
     this.held = undefined;
     for (const call of calls) call();
     if (!this.response.writableNeedDrain) this.response.emit('drain');
   }
 
-  private onWriteHead(args: HeadArguments): ServerResponse {
-    if (this.passing || (this.keeper.isSettled() && !this.keeper.isUndecided())) return this.sendHead(args);
+  onWriteHead(args: HeadArguments): ServerResponse {
+    if (this.passing || this.decorated) return this.sendHead(args);
+    if (isEventStream(this.response, args)) this.awaitFirstEvent();
+    if (this.keeper.isSettled() && !this.isUndecided()) return this.sendHead(args);
     this.head = args;
     this.pretend('headersSent');
     return this.response;
   }
 
-  private onWrite(args: unknown[]): boolean {
-    if (this.hold(() => void this.onWrite(args))) return false;
-    return this.pass(() => this.write(...args));
+  onWrite(args: unknown[]): boolean {
+    // Nest writes an empty line with the head; what comes after it is an event.
+    if (this.awaitsEvent && args[0] !== '\n') this.firstEventCame();
+    if (this.hold(() => void this.onWrite(args))) return true;
+    return this.pass(this.write, args) as boolean;
   }
 
-  private onFlushHeaders(): void {
-    if (this.hold(() => this.onFlushHeaders())) return;
-    this.pass(() => this.flushHeaders());
+  onFlushHeaders(): void {
+    if (!this.hold(() => this.onFlushHeaders())) this.pass(this.flushHeaders, []);
   }
 
-  private onEnd(args: unknown[]): ServerResponse {
+  onEnd(args: unknown[]): ServerResponse {
     if (this.ended) return this.response;
+    this.firstEventCame();
     if (this.hold(() => void this.onEnd(args))) return this.response;
     this.ended = true;
-    if (this.keeper.isSettled()) return this.pass(() => this.end(...args));
+    if (this.keeper.isSettled()) return this.pass(this.end, args) as ServerResponse;
     this.pretend('headersSent');
     this.pretend('writableEnded');
     this.keeper
       .settle()
       .then(
-        () => this.pass(() => this.end(...args)),
+        () => void this.pass(this.end, args),
         (error: unknown) => this.fail(error),
       )
-      .catch((error: unknown) => {
-        // What Node refused, a header for instance, would have been thrown at the caller of `end`.
-        this.keeper.failed(error);
-        this.response.destroy();
-      });
+      // What Node refuses, a header for instance, it would have thrown at the caller of `end`.
+      .catch((error: unknown) => this.cutOff(error));
     return this.response;
+  }
+
+  onClose(): void {
+    if (!this.ended) this.keeper.abandoned();
   }
 
   /** Whether a call has to wait for the head; it is repeated by `release`. */
   private hold(call: () => void): boolean {
-    if (this.passing || this.isHeadGone() || !(this.held !== undefined || this.keeper.isUndecided())) return false;
+    if (this.passing || this.isHeadGone() || !(this.held !== undefined || this.isUndecided())) return false;
     (this.held ??= []).push(call);
     return true;
   }
 
+  private isUndecided(): boolean {
+    return this.keeper.isLoading() || (this.awaitsEvent && this.keeper.mayBegin());
+  }
+
+  private awaitFirstEvent(): void {
+    this.awaitsEvent = true;
+    setTimeout(() => this.firstEventCame(), FIRST_EVENT_WAIT).unref();
+  }
+
+  private firstEventCame(): void {
+    if (!this.awaitsEvent) return;
+    this.awaitsEvent = false;
+    this.release();
+  }
+
   /** Calls the original method, the head first where it has waited. */
-  private pass<T>(call: () => T): T {
+  private pass(method: Method, args: unknown[]): unknown {
     const wasPassing = this.passing;
     this.passing = true;
     try {
       this.restore();
       if (this.head !== undefined) {
-        const args = this.head;
+        const head = this.head;
         this.head = undefined;
-        this.sendHead(args);
+        this.sendHead(head);
       }
-      return call();
+      return method.apply(this.response, args);
     } finally {
       this.passing = wasPassing;
     }
@@ -143,24 +167,25 @@ export class ResponseGate {
       this.decorated = true;
       addToHead(this.response, args, this.keeper.headers());
     }
-    return this.writeHead(...args);
+    return this.writeHead.apply(this.response, args) as ServerResponse;
   }
 
   private fail(error: unknown): void {
-    const { statusCode, body } = this.keeper.failed(error);
     this.restore();
-    if (this.isHeadGone()) {
-      // The client must not take for complete what is not: it sees a connection that breaks off.
-      this.response.destroy();
-      return;
-    }
+    if (this.isHeadGone()) return this.cutOff(error);
     this.head = undefined;
-    for (const name of this.response.getHeaderNames()) this.response.removeHeader(name);
-    this.passing = true;
-    this.decorated = true;
-    const headers: OutgoingHttpHeaders = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) };
-    this.writeHead(statusCode, headers as Record<string, OutgoingHttpHeader>);
-    this.end(body);
+    this.ended = false;
+    for (const name of this.response.getHeaderNames()) if (describesBody(name)) this.response.removeHeader(name);
+    this.keeper.failed(error, (status, body) => {
+      this.response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) });
+      this.response.end(body);
+    });
+  }
+
+  /** The client must not take for complete what is not: it sees a connection that breaks off. */
+  private cutOff(error: unknown): void {
+    this.keeper.failedTooLate(error);
+    this.response.destroy();
   }
 
   private isHeadGone(): boolean {
@@ -169,12 +194,36 @@ export class ResponseGate {
 
   /** Frameworks ask these before they send something else: to them, what was called has happened. */
   private pretend(property: 'headersSent' | 'writableEnded'): void {
+    this.pretends = true;
     Object.defineProperty(this.response, property, { value: true, configurable: true });
   }
 
   private restore(): void {
-    for (const property of ['headersSent', 'writableEnded']) {
-      if (Object.hasOwn(this.response, property)) Reflect.deleteProperty(this.response, property);
-    }
+    if (!this.pretends) return;
+    this.pretends = false;
+    Reflect.deleteProperty(this.response, 'headersSent');
+    Reflect.deleteProperty(this.response, 'writableEnded');
   }
+}
+
+// Shared by all responses: a closure for each would be made, and collected, four times a request.
+
+function writeHeadAtGate(this: ServerResponse, ...args: HeadArguments): ServerResponse {
+  return (this as Gated)[GATE].onWriteHead(args);
+}
+
+function writeAtGate(this: ServerResponse, ...args: unknown[]): boolean {
+  return (this as Gated)[GATE].onWrite(args);
+}
+
+function endAtGate(this: ServerResponse, ...args: unknown[]): ServerResponse {
+  return (this as Gated)[GATE].onEnd(args);
+}
+
+function flushHeadersAtGate(this: ServerResponse): void {
+  (this as Gated)[GATE].onFlushHeaders();
+}
+
+function closedAtGate(this: ServerResponse): void {
+  (this as Gated)[GATE].onClose();
 }

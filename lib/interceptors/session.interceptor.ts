@@ -1,35 +1,43 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { concatMap, defer, from, map, type Observable, of, switchMap, tap } from 'rxjs';
-import { HandlerUsages } from '../http/handler-usage.js';
-import type { RequestSession } from '../http/request-session.js';
+import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { from, type Observable, switchMap } from 'rxjs';
+import { type Handler, readsRequestSession } from '../http/handler-usage.js';
 import { RequestSessions } from '../http/request-sessions.js';
 
 /**
- * Loads the session before a handler that uses it, and saves what changed before each value the handler gives goes on, so
- * that an error of the save goes through the application's filters. What changes later, or past this interceptor, is saved
- * by the gate of the response.
+ * Loads the session before a handler that may read `req.session`. (`@Session()` loads it itself, and what changed is saved by
+ * the gate of the response, whoever loaded it.)
  */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
-  private readonly usages = new HandlerUsages();
+  private readonly usages = new WeakMap<object, boolean>();
 
   constructor(private readonly sessions: RequestSessions) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { usesSession, sendsEvents } = this.usages.of(context);
-    const session = usesSession ? this.sessions.open(context) : this.sessions.find(context);
-    if (session === undefined) return next.handle();
-    if (sendsEvents) session.awaitFirstEvent();
-    const loaded = session.load();
-    if (!(loaded instanceof Promise)) return saving(session, next.handle());
-    return from(loaded).pipe(switchMap(() => saving(session, next.handle())));
+    const session = this.isNeeded(context) ? this.sessions.open(context)?.load() : undefined;
+    return session instanceof Promise ? from(session).pipe(switchMap(() => next.handle())) : next.handle();
+  }
+
+  private isNeeded(context: ExecutionContext): boolean {
+    const handler = context.getHandler();
+    let needed = this.usages.get(handler);
+    if (needed === undefined) this.usages.set(handler, (needed = readsRequestSession(context.getClass(), handler as Handler)));
+    return needed;
   }
 }
 
-/** Every value waits until what changed before it is stored. */
-function saving(session: RequestSession, values: Observable<unknown>): Observable<unknown> {
-  return values.pipe(
-    concatMap((value) => (session.isSettled() ? of(value) : defer(() => from(session.commit())).pipe(map(() => value)))),
-    tap({ next: () => session.begin(), error: () => session.begin(), complete: () => session.begin() }),
-  );
+/**
+ * Whether any handler of the application needs the interceptor. Where none does there is none: an interceptor that only passes
+ * on costs every route of the application more than this module does otherwise.
+ */
+export function needsInterceptor(discovery: DiscoveryService, scanner: MetadataScanner): boolean {
+  return discovery.getControllers().some(({ metatype }) => {
+    if (typeof metatype !== 'function') return false;
+    const prototype = metatype.prototype as Record<string, unknown>;
+    return scanner.getAllMethodNames(prototype).some((name) => {
+      const handler = prototype[name];
+      return typeof handler === 'function' && readsRequestSession(metatype as never, handler as Handler);
+    });
+  });
 }

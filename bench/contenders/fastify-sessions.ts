@@ -1,0 +1,70 @@
+import fastifyCookie from '@fastify/cookie';
+import fastifySession from '@fastify/session';
+import mgcreaSession from '@mgcrea/fastify-session';
+import { RedisStore as MgcreaRedisStore } from '@mgcrea/fastify-session-redis-store';
+import { RedisStore } from 'connect-redis';
+import { Redis } from 'ioredis';
+import { Controller, Get, Req, type Type } from '@nestjs/common';
+import { createClient } from 'redis';
+import { type Contender, LIFETIME } from './contender.js';
+import { payloadOf, requestSessionController } from './session.controller.js';
+
+const SECRET = 'a secret of the benchmark, long enough for everybody';
+
+/** @fastify/session with connect-redis, as its documentation shows it. */
+export const fastifySessionContender: Contender = {
+  controller: requestSessionController,
+  configure: async (app, { location }) => {
+    const client = createClient({ url: location });
+    await client.connect();
+    await app.register(fastifyCookie as never);
+    await app.register(fastifySession as never, {
+      secret: SECRET,
+      cookieName: 'session',
+      saveUninitialized: false,
+      rolling: false,
+      cookie: { maxAge: LIFETIME * 1000, secure: false },
+      store: new RedisStore({ client }),
+    });
+  },
+};
+
+/** @mgcrea/fastify-session with its Redis store. Its session is read by `get` and `set`. */
+export const mgcreaContender: Contender = {
+  controller: () => mgcreaController(),
+  configure: async (app, { location }) => {
+    await app.register(fastifyCookie as never);
+    await app.register(mgcreaSession as never, {
+      secret: SECRET,
+      cookieName: 'session',
+      saveUninitialized: false,
+      cookie: { maxAge: LIFETIME, secure: false },
+      store: new MgcreaRedisStore({ client: new Redis(location), ttl: LIFETIME }),
+    });
+  },
+};
+
+function mgcreaController(): Type {
+  type WithSession = { session: { get(key: string): unknown; set(key: string, value: unknown): void } };
+
+  @Controller()
+  class MgcreaController {
+    @Get('unused') unused(): object {
+      return { ok: true };
+    }
+    @Get('read') read(@Req() { session }: WithSession): object {
+      return { n: session.get('n') ?? null };
+    }
+    @Get('change') change(@Req() { session }: WithSession): object {
+      const n = ((session.get('n') as number | undefined) ?? 0) + 1;
+      session.set('n', n);
+      return { n };
+    }
+    @Get('fill/:bytes') fill(@Req() request: WithSession & { params: { bytes: string } }): object {
+      request.session.set('payload', payloadOf(Number(request.params.bytes)));
+      request.session.set('n', 0);
+      return { ok: true };
+    }
+  }
+  return MgcreaController;
+}
