@@ -1,8 +1,168 @@
-import { SessionRepository } from '../session-repository.js';
+import { UnreadableRecordError } from '../../errors/session.errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
+import {
+  type ListableSessionRepository,
+  type ListedRecord,
+  type ListQuery,
+  type RecordPage,
+  SessionRepository,
+  type SessionRecord,
+  type SessionVersion,
+  type StoredRecord,
+  type UpdateResult,
+} from '../session-repository.js';
+import { connectionFinder } from './connection-finder.js';
+import { MONGODB_DEFAULTS } from './mongodb.options.js';
+import type { SessionDocument } from './mongodb.types.js';
+import { SessionCollection } from './session-collection.js';
+import { fromDocument, toChange, toDocument } from './session-document.js';
+import { type Filter, idsUnder, live } from './session-filters.js';
+import { SessionIndexes } from './session-indexes.js';
 
-export abstract class MongodbSessionRepository extends SessionRepository {
-  static create(_context: RepositoryContext): Promise<SessionRepository> {
-    return Promise.reject(new Error('not yet'));
+const DUPLICATE_KEY = 11_000;
+const PURGE_BATCH = 1000;
+
+/**
+ * One document a session. Every change names the version it is based on, nothing upserts, and every filter has the expiry in
+ * it, because the server removes expired documents late.
+ */
+export class MongodbSessionRepository extends SessionRepository implements ListableSessionRepository {
+  private readonly indexes: SessionIndexes | undefined;
+
+  private constructor(
+    private readonly collection: SessionCollection,
+    private readonly prefix: string,
+    private readonly timeout: number,
+    createIndexes: boolean,
+  ) {
+    super();
+    if (createIndexes) this.indexes = new SessionIndexes(collection);
   }
+
+  /** @throws MissingPackageError when mongoose, or @nestjs/mongoose where it is needed, is not installed. */
+  static async create(context: RepositoryContext): Promise<MongodbSessionRepository> {
+    const { mongodb, keyPrefix, storeTimeout } = context.options;
+    const { collection, createIndexes } = { ...MONGODB_DEFAULTS, ...mongodb };
+    const sessions = new SessionCollection(await connectionFinder(context), collection);
+    return new MongodbSessionRepository(sessions, keyPrefix, storeTimeout, createIndexes);
+  }
+
+  /** @throws SessionOptionsError when the application has no connection of the given name. */
+  override onModuleInit(): void {
+    this.collection.locate();
+    this.indexes?.start();
+  }
+
+  override async create(handle: string, record: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    const { sessions, now } = await this.collection.open();
+    const document = toDocument(this.prefix + handle, record, expiry(now, ttl));
+    try {
+      await sessions.insertOne(document);
+    } catch (error) {
+      if (isDuplicateKey(error)) return undefined;
+      throw error;
+    }
+    return String(document.version);
+  }
+
+  override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    const { sessions, now } = await this.collection.open();
+    const filter = live(this.prefix + handle, now);
+    const found =
+      touch === undefined
+        ? await sessions.findOne(filter)
+        : await sessions.findOneAndUpdate(
+            filter,
+            { $set: { expiresAt: expiry(now, touch) } },
+            { returnDocument: 'before', includeResultMetadata: false },
+          );
+    return found === null ? undefined : fromDocument(found, now);
+  }
+
+  override async update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    const { sessions, now } = await this.collection.open();
+    const filter = live(this.prefix + handle, now);
+    const version = Number(base) + 1;
+    const { matchedCount } = await sessions.updateOne({ ...filter, version: Number(base) }, toChange(record, version, expiry(now, ttl)));
+    if (matchedCount > 0) return { status: 'updated', version: String(version) };
+    const current = await sessions.findOne(filter, { projection: { _id: 1 } });
+    return { status: current === null ? 'gone' : 'conflict' };
+  }
+
+  override async delete(handle: string): Promise<boolean> {
+    const { sessions, now } = await this.collection.open();
+    const deleted = await sessions.findOneAndDelete(
+      { _id: this.prefix + handle },
+      { projection: { expiresAt: 1 }, includeResultMetadata: false },
+    );
+    return deleted !== null && deleted.expiresAt.getTime() > now;
+  }
+
+  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    const { sessions, now } = await this.collection.open();
+    const documents = await sessions
+      .find(this.listed(now, principal, cursor))
+      .sort({ _id: 1 })
+      .limit(limit + 1)
+      .maxTimeMS(this.timeout)
+      .toArray();
+    const page = documents.slice(0, limit);
+    const last = documents.length > limit ? page.at(-1) : undefined;
+    return { records: page.flatMap((document) => this.toListed(document, now)), cursor: last && this.handleOf(last) };
+  }
+
+  async count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
+    const { sessions, now } = await this.collection.open();
+    return sessions.countDocuments(this.listed(now, principal), { maxTimeMS: this.timeout });
+  }
+
+  /** For servers that do not remove expired documents themselves; for the others it finds next to nothing. */
+  override async purgeExpired(): Promise<number> {
+    let removed = 0;
+    for (;;) {
+      const { sessions, now } = await this.collection.open();
+      const expired: Filter = { _id: idsUnder(this.prefix), expiresAt: { $lte: new Date(now) } };
+      const batch = await sessions
+        .find(expired, { projection: { _id: 1 } })
+        .limit(PURGE_BATCH)
+        .toArray();
+      if (batch.length > 0) {
+        const ids = batch.map(({ _id }) => _id);
+        removed += (await sessions.deleteMany({ _id: { $in: ids }, expiresAt: { $lte: new Date(now) } })).deletedCount;
+      }
+      if (batch.length < PURGE_BATCH) return removed;
+    }
+  }
+
+  override onApplicationShutdown(): Promise<void> {
+    this.indexes?.stop();
+    return this.collection.close();
+  }
+
+  private listed(now: number, principal: string | undefined, after?: string): Filter {
+    const filter: Filter = { _id: idsUnder(this.prefix, after), expiresAt: { $gt: new Date(now) } };
+    return principal === undefined ? filter : { principal, ...filter };
+  }
+
+  /** None for a document that is no session: one of them must not hide the others. */
+  private toListed(document: SessionDocument, now: number): ListedRecord[] {
+    try {
+      return [{ handle: this.handleOf(document), ...fromDocument(document, now) }];
+    } catch (error) {
+      if (error instanceof UnreadableRecordError) return [];
+      throw error;
+    }
+  }
+
+  private handleOf({ _id }: SessionDocument): string {
+    return _id.slice(this.prefix.length);
+  }
+}
+
+function expiry(now: number, ttl: number): Date {
+  return new Date(now + Math.max(1, Math.ceil(ttl)));
+}
+
+function isDuplicateKey(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === DUPLICATE_KEY;
 }

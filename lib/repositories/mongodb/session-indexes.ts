@@ -1,0 +1,56 @@
+import { Logger } from '@nestjs/common';
+import { reasonOf } from '../../errors/session.errors.js';
+import type { SessionCollection } from './session-collection.js';
+
+const FIRST_DELAY = 1000;
+const LAST_DELAY = 30_000;
+
+/**
+ * The names are those that MongoDB itself would give, so that indexes which were made by hand are the same.
+ * An index on the principal that holds the sessions without one, too, would be several times as large for nothing.
+ */
+const INDEXES = [
+  { name: 'expiresAt_1', key: { expiresAt: 1 }, expireAfterSeconds: 0 },
+  { name: 'principal_1__id_1', key: { principal: 1, _id: 1 }, partialFilterExpression: { principal: { $exists: true } } },
+] as const;
+
+/** Creates the indexes in the background, and tries again until that has worked: a server may come later than its applications. */
+export class SessionIndexes {
+  private readonly logger = new Logger('ServerSession');
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private reported: string | undefined;
+
+  constructor(private readonly collection: SessionCollection) {}
+
+  start(): void {
+    void this.create(FIRST_DELAY);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  }
+
+  private async create(delay: number): Promise<void> {
+    try {
+      const { sessions } = await this.collection.open();
+      // Creating an index that is there changes nothing, however many processes do it at once.
+      await sessions.createIndexes(INDEXES.map((index) => ({ ...index })));
+      if (this.reported !== undefined) this.logger.log(`[ServerSession] MongoDB: '${this.collection.name}' has its indexes now`);
+    } catch (error) {
+      if (this.stopped) return;
+      this.report(reasonOf(error));
+      this.timer = setTimeout(() => void this.create(Math.min(2 * delay, LAST_DELAY)), delay).unref();
+    }
+  }
+
+  private report(reason: string): void {
+    if (reason === this.reported) return;
+    this.reported = reason;
+    this.logger.warn(
+      `[ServerSession] MongoDB: the indexes of '${this.collection.name}' could not be created, trying again: ${reason} ` +
+        `(option 'mongodb.createIndexes')`,
+    );
+  }
+}
