@@ -16,7 +16,7 @@ export class MemcachedSessionRepository extends SessionRepository {
   }
 
   /** @throws MissingPackageError when memcache-client is needed and not installed. */
-  static async create({ options }: RepositoryContext): Promise<MemcachedSessionRepository> {
+  static async create({ options }: Pick<RepositoryContext, 'options'>): Promise<MemcachedSessionRepository> {
     return new MemcachedSessionRepository(await MemcachedNodes.open(options), options.keyPrefix);
   }
 

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { isNativeError } from 'node:util/types';
 import type { MemcacheClient, MultiCasRetrievalResponse, StatsCommandResponse } from 'memcache-client';
 import { MemcachedClock } from './memcached.clock.js';
 import { BINARY_FLAG } from './memcached.value.js';
@@ -48,7 +49,7 @@ export class MemcachedNode {
     try {
       return await this.change(words.join(' '), value);
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('SERVER_ERROR object too large'))) throw error;
+      if (!(isNativeError(error) && error.message.startsWith('SERVER_ERROR object too large'))) throw error;
       const advice = "start it with a larger '-I', or lower the option 'maxBytes'";
       throw new Error(`the record has ${value.length} bytes, more than an item of this Memcached may have: ${advice}`, { cause: error });
     }
@@ -128,7 +129,7 @@ export class MemcachedNode {
     if (this.isDown || this.isClosed) return;
     this.isDown = true;
     this.clock.reset();
-    this.logger.error(`[ServerSession] Memcached ${this.name}: ${error instanceof Error ? error.message : String(error)}`);
+    this.logger.error(`[ServerSession] Memcached ${this.name}: ${isNativeError(error) ? error.message : String(error)}`);
   }
 
   private reportAnswer(): void {
@@ -139,10 +140,10 @@ export class MemcachedNode {
 
 /** The words of the server's answer, where that is what the client rejected with. */
 function replyOf(error: unknown): string[] | undefined {
-  return error instanceof Error && 'cmdTokens' in error ? (error.cmdTokens as string[]) : undefined;
+  return isNativeError(error) && 'cmdTokens' in error ? (error.cmdTokens as string[]) : undefined;
 }
 
 /** By its flags a value may say that it is JSON or compressed; where it is neither, the client fails on it. */
 function isUnreadable(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'SyntaxError' || error.name === 'AssertionError');
+  return isNativeError(error) && (error.name === 'SyntaxError' || error.name === 'AssertionError');
 }

@@ -1,4 +1,4 @@
-import type { MemcacheClient } from 'memcache-client';
+import type { MemcacheClient } from '#peers/memcache-client';
 import { isObject, type OptionReader } from '../../options/option-reader.js';
 
 /** Which Memcached: a client of yours, or the addresses of one or more servers. */
