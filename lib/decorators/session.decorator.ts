@@ -1,4 +1,4 @@
-import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
 import { loadsItself } from '../http/handler-usage.js';
 import { toHttpExchange } from '../http/http-exchange.js';
 import { requestSessionsOf } from '../http/http-bridge.js';
@@ -19,8 +19,14 @@ function valueOf(session: ServerSession, key: string): unknown {
   return session.get(key);
 }
 
+/** Spelled out, because what TypeScript infers names types that Nest 11 does not have. */
+type SessionDecorator = (
+  key?: string | PipeTransform | Type<PipeTransform>,
+  ...pipes: (PipeTransform | Type<PipeTransform>)[]
+) => ParameterDecorator;
+
 /**
  * Injects the session of the request: `@Session() session: ServerSession`; or one value of its data:
  * `@Session('cart') cart = []`.
  */
-export const Session = createParamDecorator(loadSession);
+export const Session: SessionDecorator = createParamDecorator(loadSession);

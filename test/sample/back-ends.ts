@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from '../servers/index.js';
+import { startMemcached, startRedis } from '../servers/index.js';
 
 /** Where the sample keeps its sessions for a test. */
 export interface Place {
@@ -25,6 +25,11 @@ export const BACK_ENDS: readonly BackEnd[] = [
     },
   },
   { name: 'redis', start: async () => onServer(await startRedis(), ({ url }) => ({ SESSION_TYPE: 'redis', SESSION_REDIS: url })) },
+  {
+    name: 'memcached',
+    start: async () =>
+      onServer(await startMemcached(), ({ host, port }) => ({ SESSION_TYPE: 'memcached', SESSION_MEMCACHED: `${host}:${port}` })),
+  },
 ];
 
 interface Server {
