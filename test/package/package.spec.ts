@@ -113,7 +113,10 @@ describe.each(CONSUMERS)('In an empty application ($name)', ({ nest, type }) => 
     await app?.stop();
   }, 60_000);
 
-  it.each([['redis', 'npm install ioredis']])(
+  it.each([
+    ['redis', 'npm install ioredis'],
+    ['memcached', 'npm install memcache-client'],
+  ])(
     "says at boot what to install for type '%s'",
     async (backEnd, advice) => {
       const refused = start({ SESSION_TYPE: backEnd });
