@@ -115,7 +115,7 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
         SELECT ${this.columns} FROM ${table} WHERE ${this.isOurs(cursor)} AND ${this.belongsTo(principal)} AND ${this.isAlive}
         ORDER BY id LIMIT ${text(String(Math.max(1, Math.trunc(limit))))}`),
     );
-    const records = rows.map((row) => ({ handle: row.id.slice(this.prefix.length), ...toStoredRecord(row) }));
+    const records = rows.map((row) => Object.assign(toStoredRecord(row), { handle: row.id.slice(this.prefix.length) }));
     return { records, cursor: records.length < limit ? undefined : records.at(-1)?.handle };
   }
 

@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ModuleRef } from '@nestjs/core';
+import { DataSource, type Logger } from 'typeorm';
+import { resolveOptions } from '../../lib/options/resolve-options.js';
+import type { TypeormSessionOptions } from '../../lib/repositories/typeorm/typeorm.options.js';
+import { TypeormSessionRepository } from '../../lib/repositories/typeorm/typeorm-session.repository.js';
+import { startMariaDb, startPostgres, type TestServer } from '../servers/index.js';
+
+export interface MakeOptions {
+  readonly keyPrefix?: string;
+  readonly storeTimeout?: string;
+}
+
+/** A repository as the module would make it, not opened yet. For DataSources of an application there are the e2e tests. */
+export function makeRepository(typeorm: TypeormSessionOptions, options: MakeOptions = {}): Promise<TypeormSessionRepository> {
+  const moduleRef = {} as ModuleRef;
+  return TypeormSessionRepository.create({ options: resolveOptions({ type: 'typeorm', typeorm, ...options }), moduleRef });
+}
+
+export async function openRepository(typeorm: TypeormSessionOptions, options?: MakeOptions): Promise<TypeormSessionRepository> {
+  const repository = await makeRepository(typeorm, options);
+  await repository.onModuleInit();
+  return repository;
+}
+
+type SqlType = 'postgres' | 'mariadb' | 'better-sqlite3';
+
+/** A real database, started when the tests begin. */
+export interface Database {
+  readonly name: string;
+  readonly type: SqlType;
+  readonly server: TestServer | undefined;
+  readonly url: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** A connected DataSource, as an application has it. */
+  connect(options?: Record<string, unknown>): Promise<DataSource>;
+}
+
+abstract class TestDatabase implements Database {
+  server: TestServer | undefined;
+  abstract readonly name: string;
+  abstract readonly type: SqlType;
+  abstract readonly url: string;
+  abstract start(): Promise<void>;
+  abstract stop(): Promise<void>;
+
+  connect(options: Record<string, unknown> = {}): Promise<DataSource> {
+    const place = this.type === 'better-sqlite3' ? { database: this.url.replace('sqlite:///', '') } : { url: this.url };
+    return new DataSource({ type: this.type, ...place, ...options } as ConstructorParameters<typeof DataSource>[0]).initialize();
+  }
+}
+
+class ServerDatabase extends TestDatabase {
+  constructor(
+    readonly name: string,
+    readonly type: 'postgres' | 'mariadb',
+    private readonly launch: () => Promise<TestServer>,
+  ) {
+    super();
+  }
+
+  get url(): string {
+    return (this.server?.url ?? '').replace(/^mysql:/, 'mariadb:');
+  }
+
+  async start(): Promise<void> {
+    this.server = await this.launch();
+  }
+
+  async stop(): Promise<void> {
+    await this.server?.stop();
+  }
+}
+
+class SqliteDatabase extends TestDatabase {
+  readonly name = 'sqlite';
+  readonly type = 'better-sqlite3';
+  private folder = '';
+
+  get url(): string {
+    return `sqlite:///${join(this.folder, 'sessions.db')}`;
+  }
+
+  async start(): Promise<void> {
+    this.folder = await mkdtemp(join(tmpdir(), 'sessions-sqlite-'));
+  }
+
+  stop(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const postgres = (options?: Parameters<typeof startPostgres>[0]): Database =>
+  new ServerDatabase('postgres', 'postgres', () => startPostgres(options));
+export const mariadb = (options?: Parameters<typeof startMariaDb>[0]): Database =>
+  new ServerDatabase('mariadb', 'mariadb', () => startMariaDb(options));
+export const sqlite = (): Database => new SqliteDatabase();
+export const allDatabases = (): Database[] => [postgres(), mariadb(), sqlite()];
+
+/** Notes every statement that TypeORM gives to its driver. */
+export class StatementLog implements Logger {
+  readonly statements: string[] = [];
+
+  logQuery(statement: string): void {
+    this.statements.push(statement.trim());
+  }
+  logQueryError(): void {}
+  logQuerySlow(): void {}
+  logSchemaBuild(): void {}
+  logMigration(): void {}
+  log(): void {}
+
+  /** The statements since the last call. */
+  take(): string[] {
+    return this.statements.splice(0);
+  }
+}
