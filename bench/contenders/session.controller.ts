@@ -1,4 +1,4 @@
-import { Controller, Get, Req, type Type } from '@nestjs/common';
+import { Controller, Get, Param, Req, type Type } from '@nestjs/common';
 import { type ServerSession, Session } from 'nestjs-server-session';
 
 declare module 'nestjs-server-session' {
@@ -54,8 +54,8 @@ export function serverSessionController(): Type {
       session.n = (session.n ?? 0) + 1;
       return { n: session.n };
     }
-    @Get('fill/:bytes') fill(@Session() session: ServerSession, @Req() request: { params: { bytes: string } }): object {
-      session.payload = payloadOf(Number(request.params.bytes));
+    @Get('fill/:bytes') fill(@Session() session: ServerSession, @Param('bytes') bytes: string): object {
+      session.payload = payloadOf(Number(bytes));
       session.n = 0;
       return { ok: true };
     }
