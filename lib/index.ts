@@ -1,16 +1,22 @@
-export { SessionService } from './admin/session.service.js';
+export { type RevokeAllQuery, type SessionPage, type SessionQuery, SessionService } from './admin/session.service.js';
+export { OnSessionEvent } from './decorators/on-session-event.decorator.js';
 export { Session } from './decorators/session.decorator.js';
 export {
+  InvalidSessionCursorError,
   MissingPackageError,
   NullSessionError,
+  PrincipalChangeError,
+  ReadOnlySessionError,
   ReservedSessionKeyError,
   SessionConflictError,
+  SessionListingNotSupportedError,
   SessionOptionsError,
   SessionSerializationError,
   SessionStoreError,
   SessionStoreTimeoutError,
   SessionTooLargeError,
   SessionUnavailableError,
+  TooManySessionsError,
   UnreadableRecordError,
 } from './errors/session.errors.js';
 export { UseSession } from './http/handler-usage.js';
@@ -21,6 +27,7 @@ export type {
   ServerSessionOptions,
   ServerSessionOptionsFactory,
   SessionCookieOptions,
+  SessionRequest,
   SessionType,
 } from './options/session-options.js';
 export type { FilesystemSessionOptions } from './repositories/filesystem/filesystem.options.js';
@@ -45,3 +52,4 @@ export { SessionSerializer } from './serialization/session-serializer.js';
 export { ServerSessionModule } from './server-session.module.js';
 export { ServerSession } from './session/server-session.js';
 export type { FlashMessage, SessionData } from './session/session-data.js';
+export type { SessionEvent, SessionEventType } from './session/session-events.js';

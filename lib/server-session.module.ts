@@ -1,5 +1,7 @@
 import { Module, type Provider } from '@nestjs/common';
 import { APP_INTERCEPTOR, DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner, ModuleRef } from '@nestjs/core';
+import { ADMINISTRATION } from './admin/administration.providers.js';
+import { PrincipalLimit } from './admin/principal-limit.js';
 import { SessionService } from './admin/session.service.js';
 import { HttpBridge } from './http/http-bridge.js';
 import { RequestSessions } from './http/request-sessions.js';
@@ -7,7 +9,7 @@ import { SecureCookieAdvice } from './http/secure-cookie-advice.js';
 import { SessionCookie } from './http/session-cookie.js';
 import { needsInterceptor, SessionInterceptor } from './interceptors/session.interceptor.js';
 import { resolveOptions } from './options/resolve-options.js';
-import type { ResolvedSessionOptions } from './options/resolved-options.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from './options/resolved-options.js';
 import type { ServerSessionOptions } from './options/session-options.js';
 import { createRepository } from './repositories/repository.factory.js';
 import { SessionRepository } from './repositories/session-repository.js';
@@ -16,12 +18,11 @@ import { createSerializers } from './serialization/serializer.factory.js';
 import { SerializerRegistry } from './serialization/serializer-registry.js';
 import { StoredRecordCodec } from './serialization/stored-record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
+import { SessionEvents } from './session/session-events.js';
 import { SessionIds } from './session/session-id.js';
 import { SessionLifecycle } from './session/session-lifecycle.js';
 import { StoredSessions } from './session/stored-sessions.js';
-
-/** The options once checked. */
-const RESOLVED_OPTIONS = Symbol('ServerSession.options');
+import { SessionTelemetry } from './telemetry/session-telemetry.js';
 
 /** From the options up to the interceptor, in the order in which one builds on the other. */
 const PROVIDERS: Provider[] = [
@@ -47,17 +48,30 @@ const PROVIDERS: Provider[] = [
   },
   {
     provide: StoredSessions,
-    inject: [RESOLVED_OPTIONS, SessionRepository, SerializerRegistry],
-    useFactory: (options: ResolvedSessionOptions, repository: SessionRepository, serializers: SerializerRegistry) => {
+    inject: [RESOLVED_OPTIONS, SessionRepository, SerializerRegistry, SessionEvents, SessionTelemetry],
+    useFactory: (
+      options: ResolvedSessionOptions,
+      repository: SessionRepository,
+      serializers: SerializerRegistry,
+      events: SessionEvents,
+      telemetry: SessionTelemetry,
+    ) => {
       const cipher = options.encryption && new AesGcmCipher(options.encryption.keys);
-      return new StoredSessions(repository, new StoredRecordCodec(cipher), serializers, options);
+      return new StoredSessions(repository, new StoredRecordCodec(cipher), serializers, options, events, telemetry);
     },
   },
   {
     provide: SessionLifecycle,
-    inject: [RESOLVED_OPTIONS, SessionIds, StoredSessions, SerializerRegistry],
-    useFactory: (options: ResolvedSessionOptions, ids: SessionIds, stored: StoredSessions, serializers: SerializerRegistry) =>
-      new SessionLifecycle(options, ids, stored, serializers),
+    inject: [RESOLVED_OPTIONS, SessionIds, StoredSessions, SerializerRegistry, SessionEvents, SessionTelemetry, PrincipalLimit],
+    useFactory: (
+      options: ResolvedSessionOptions,
+      ids: SessionIds,
+      stored: StoredSessions,
+      serializers: SerializerRegistry,
+      events: SessionEvents,
+      telemetry: SessionTelemetry,
+      limit: PrincipalLimit | undefined,
+    ) => new SessionLifecycle(options, ids, stored, serializers, events, telemetry, limit),
   },
   {
     provide: RequestSessions,
@@ -77,7 +91,7 @@ const PROVIDERS: Provider[] = [
     useFactory: (sessions: RequestSessions, discovery: DiscoveryService, scanner: MetadataScanner) =>
       needsInterceptor(discovery, scanner) ? new SessionInterceptor(sessions) : undefined,
   },
-  { provide: SessionService, inject: [RequestSessions], useFactory: (sessions: RequestSessions) => new SessionService(sessions) },
+  ...ADMINISTRATION,
 ];
 
 /**

@@ -1,4 +1,11 @@
-import { ConflictException, HttpException, PayloadTooLargeException, ServiceUnavailableException } from '@nestjs/common';
+import {
+  BadRequestException,
+  ConflictException,
+  HttpException,
+  NotImplementedException,
+  PayloadTooLargeException,
+  ServiceUnavailableException,
+} from '@nestjs/common';
 
 const PREFIX = '[ServerSession]';
 
@@ -39,6 +46,27 @@ export class NullSessionError extends Error {
       `${PREFIX} ${operation}: no back end is configured, so sessions are empty and read-only; set the option 'type' ` +
         `to 'memory', 'filesystem', 'redis', 'memcached', 'mongodb' or 'typeorm'`,
     );
+  }
+}
+
+/** A write to a session that `SessionService` handed out to look at. */
+export class ReadOnlySessionError extends Error {
+  override readonly name = 'ReadOnlySessionError';
+
+  constructor(operation: string) {
+    super(
+      `${PREFIX} ${operation}: sessions from SessionService are read-only; change one with SessionService.update(handle, …), ` +
+        'end one with SessionService.revoke(handle)',
+    );
+  }
+}
+
+/** `session.principal` was changed inside of an atomic update, which gives the session no new id and checks no limit. */
+export class PrincipalChangeError extends Error {
+  override readonly name = 'PrincipalChangeError';
+
+  constructor() {
+    super(`${PREFIX} the principal cannot be changed inside of update(): set session.principal in the request that logs in or out`);
   }
 }
 
@@ -118,6 +146,43 @@ export class SessionTooLargeError extends PayloadTooLargeException {
     this.name = 'SessionTooLargeError';
     const keys = largestKeys.map(({ key, bytes: size }) => `'${key}' (${size} bytes)`).join(', ');
     explain(this, `the session has ${bytes} bytes, ${maxBytes} are allowed (option 'maxBytes'); its largest keys: ${keys}`);
+  }
+}
+
+/**
+ * The principal has as many sessions as `maxSessionsPerPrincipal` allows, and `onMaxSessions` is `'reject'`. Reaches the client
+ * as 409; the session is as it was before the log-in.
+ */
+export class TooManySessionsError extends ConflictException {
+  constructor(readonly limit: number) {
+    super();
+    this.name = 'TooManySessionsError';
+    explain(this, `a log-in was refused: its principal has ${limit} sessions already (option 'maxSessionsPerPrincipal')`);
+  }
+}
+
+/** The back end cannot list what it holds. Reaches a client as 501. */
+export class SessionListingNotSupportedError extends NotImplementedException {
+  constructor(
+    operation: string,
+    readonly backEnd: string,
+  ) {
+    super();
+    this.name = 'SessionListingNotSupportedError';
+    explain(
+      this,
+      `${operation}() needs a back end that can list its sessions, and ${backEnd} cannot; get(), update(), revoke(), load() and ` +
+        "the events work. Use 'redis', 'mongodb', 'typeorm', 'filesystem' or 'memory' to list",
+    );
+  }
+}
+
+/** A listing was asked to go on from a cursor that none of its pages gave. Reaches the client as 400. */
+export class InvalidSessionCursorError extends BadRequestException {
+  constructor() {
+    super();
+    this.name = 'InvalidSessionCursorError';
+    explain(this, 'the cursor of a listing is none that list() returned');
   }
 }
 

@@ -122,6 +122,7 @@ export class RequestSession implements GateKeeper {
 
   private adopt(state: SessionState): ServerSession {
     this.state = state;
+    if (this.lifecycle.notesRequests) state.request = () => this.exchange.request;
     this.session = toServerSession(state, this.lifecycle);
     if (state.sid !== undefined && this.cookies.outdated.has(state.sid)) state.cookie = 'set';
     const { request, rawRequest } = this.exchange;

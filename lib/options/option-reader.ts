@@ -2,6 +2,12 @@ import ms from 'ms';
 
 type Given = Readonly<Record<string, unknown>>;
 
+/** Longer spans are a slip of the pen, and past what a `Date` holds. */
+const MAX_DURATION = 100 * 365.25 * 24 * 60 * 60 * 1000;
+
+/** What Node's timers can wait: with more they fire at once, again and again. */
+export const MAX_TIMER = 2 ** 31 - 1;
+
 /**
  * Reads options one by one and collects what is wrong with them, so that all faults are reported at once. A faulty option
  * reads as its default, to let the reading go on.
@@ -18,7 +24,16 @@ export class OptionReader {
 
   /** Reports that an option is wrong. */
   fault(name: string, given: unknown, allowed: string): void {
-    this.faults.push(`'${this.path}${name}' is ${display(given)}; allowed: ${allowed}`);
+    this.report(name, display(given), allowed);
+  }
+
+  /** Reports that an option is wrong whose value may be a secret: only what kind of value it is gets into the message. */
+  secretFault(name: string, given: unknown, allowed: string): void {
+    this.report(name, kindOf(given), allowed);
+  }
+
+  private report(name: string, given: string, allowed: string): void {
+    this.faults.push(`'${this.path}${name}' is ${given}; allowed: ${allowed}`);
   }
 
   raw(name: string): unknown {
@@ -53,26 +68,31 @@ export class OptionReader {
   }
 
   /** A span of time in milliseconds. */
-  duration<T extends number | undefined>(name: string, fallback: T, min = 1): number | T {
+  duration<T extends number | undefined>(name: string, fallback: T, min = 1, max = MAX_DURATION): number | T {
     const value = this.raw(name);
     if (value === undefined) return fallback;
     const milliseconds = toMilliseconds(value);
-    if (milliseconds !== undefined && milliseconds >= min) return milliseconds;
-    const bound = min > 0 ? 'a positive number' : 'a number, 0 or more,';
-    this.fault(name, value, `${bound} of seconds, or a text as in '500ms', '20m', '14d'`);
+    if (milliseconds !== undefined && milliseconds >= min && milliseconds <= max) return milliseconds;
+    const lower = min > 0 ? 'a positive number' : 'a number, 0 or more,';
+    const upper = max === MAX_TIMER ? '24 days' : '100 years';
+    this.fault(name, value, `${lower} of seconds, or a text as in '500ms', '20m', '14d'; at most ${upper}`);
     return fallback;
   }
 
-  /** A group of options. */
+  /** A group of options. What stands in its place may be a secret, as in `encryption: 'key'`. */
   group(name: string): OptionReader {
-    const value = this.check<Given>(name, {}, 'an object', isObject);
-    return new OptionReader(value, this.faults, `${this.path}${name}.`);
+    const value = this.raw(name);
+    const isGroup = value === undefined || isObject(value);
+    if (!isGroup) this.secretFault(name, value, 'an object');
+    return new OptionReader(isGroup ? { ...(value as Given | undefined) } : {}, this.faults, `${this.path}${name}.`);
   }
 
-  /** Reports options that nobody read: most often a slip of the pen. */
+  /** Reports options that nobody read: most often a slip of the pen, so the value may be any, a secret too. */
   rejectUnknown(): void {
     for (const name of Object.keys(this.given)) {
-      if (!this.known.has(name)) this.fault(name, this.given[name], `no such option; there are ${[...this.known].sort().join(', ')}`);
+      if (!this.known.has(name) && this.given[name] !== undefined) {
+        this.faults.push(`'${this.path}${name}' is not an option; allowed: ${[...this.known].sort().join(', ')}`);
+      }
     }
   }
 }
@@ -91,12 +111,20 @@ export function toMilliseconds(value: unknown): number | undefined {
 }
 
 /** A value as it can stand in a message: short, and without what may be secret: the content of objects, passwords in URLs. */
-function display(value: unknown): string {
+export function display(value: unknown): string {
   if (typeof value === 'string') {
-    const text = value.replace(/\/\/[^@/]*@/, '//…@');
+    const text = value.replace(/:\/\/.*$/s, '://…');
     return `'${text.length > 60 ? `${text.slice(0, 60)}…` : text}'`;
   }
+  return typeof value === 'object' || typeof value === 'function' ? kindOf(value) : String(value);
+}
+
+/** What kind of value it is, and nothing of its content. */
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (value === '') return 'an empty text';
+  if (typeof value === 'string') return 'a text';
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -3,13 +3,14 @@ import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../serialization/session-serializer.js';
 import { checkBackEnds } from './back-end.options.js';
 import { resolveCookie } from './cookie.options.js';
-import { isObject, OptionReader } from './option-reader.js';
+import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 import { SESSION_TYPES, type ServerSessionOptions } from './session-options.js';
 
 const SECOND = 1000;
 const DAY = 24 * 60 * 60 * SECOND;
-const DEFAULT_LIFETIME = 31 * DAY;
+/** Milliseconds. */
+export const DEFAULT_LIFETIME = 31 * DAY;
 const MAX_TOUCH_INTERVAL = 60 * SECOND;
 const MIN_ENCRYPTION_KEY = 32;
 
@@ -20,7 +21,8 @@ const MIN_ENCRYPTION_KEY = 32;
  */
 export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessionOptions {
   const faults: string[] = [];
-  if (!isObject(given)) throw new SessionOptionsError([`the options are ${String(given)}; allowed: an object`]);
+  if (!isObject(given))
+    throw new SessionOptionsError([`the options are ${given === null ? 'null' : `a ${typeof given}`}; allowed: an object`]);
   const read = new OptionReader({ ...given }, faults);
   const lifetime = read.duration('lifetime', DEFAULT_LIFETIME);
   const absoluteLifetime = read.duration('absoluteLifetime', undefined);
@@ -38,14 +40,17 @@ export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessio
     cookie: resolveCookie(read.group('cookie')),
     touchInterval: read.duration('touchInterval', Math.min(lifetime / 10, MAX_TOUCH_INTERVAL), 0),
     concurrency: read.oneOf('concurrency', ['merge', 'overwrite', 'reject'], 'merge'),
-    serializer: read.check('serializer', 'json', `'json', 'msgpack' or a SessionSerializer`, isSerializer),
+    serializer: read.check('serializer', 'json', `'json', 'msgpack' or a SessionSerializer with a name`, isSerializer),
     idBytes: read.integer('idBytes', 32, 16, 64),
     purgeInterval: resolvePurge(read),
     maxBytes: read.integer('maxBytes', 64 * 1024, 1),
-    storeTimeout: read.duration('storeTimeout', 2 * SECOND),
+    storeTimeout: read.duration('storeTimeout', 2 * SECOND, 1, MAX_TIMER),
     onStoreError: read.oneOf('onStoreError', ['fail', 'degrade'], 'fail'),
     regenerateGrace: read.duration('regenerateGrace', 5 * SECOND, 0),
     regenerateOnPrincipalChange: read.boolean('regenerateOnPrincipalChange', true),
+    maxSessionsPerPrincipal: resolveMaxSessions(read),
+    onMaxSessions: read.oneOf('onMaxSessions', ['evict-oldest', 'reject'], 'evict-oldest'),
+    meta: read.check('meta', undefined, 'a function of the request', (value) => typeof value === 'function'),
     ...checkBackEnds(read),
   };
   if (resolved.touchInterval >= lifetime) read.fault('touchInterval', given.touchInterval, `less than 'lifetime'`);
@@ -56,27 +61,27 @@ export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessio
 
 function resolveSecrets(read: OptionReader): readonly string[] {
   const useSigner = read.boolean('useSigner', false);
-  const isSecret = (value: unknown): boolean => typeof value === 'string' && value !== '';
   const given = read.raw('secret');
-  const secrets = given === undefined ? [] : Array.isArray(given) ? (given as unknown[]) : [given];
-  // Never shown, not even when wrong.
-  if (!secrets.every(isSecret))
-    read.fault(
-      'secret',
-      secrets.map(() => '…'),
-      'a text that is not empty, or several',
-    );
-  if (useSigner && secrets.length === 0) read.fault('secret', given, `a text, or several: 'useSigner' is true`);
+  const secrets: unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
+  if (!secrets.every((secret) => typeof secret === 'string' && secret !== '')) {
+    read.secretFault('secret', given, 'a text that is not empty, or a list of such');
+  } else if (useSigner && secrets.length === 0) {
+    read.secretFault('secret', given, `a text, or a list of texts, because 'useSigner' is true`);
+  }
   return useSigner ? (secrets as string[]) : [];
 }
 
 function resolveEncryption(read: OptionReader): ResolvedSessionOptions['encryption'] {
   if (read.raw('encryption') === undefined) return undefined;
   const group = read.group('encryption');
-  const keys = group.check<(string | Uint8Array)[]>('keys', [], 'one or more keys of at least 32 bytes', isKeyList);
-  if (keys.length === 0) group.fault('keys', keys, 'one or more keys of at least 32 bytes');
+  const keys = group.raw('keys');
+  if (!isKeyList(keys)) group.secretFault('keys', keys, `a list of one or more keys of at least ${MIN_ENCRYPTION_KEY} bytes`);
   group.rejectUnknown();
-  return { keys };
+  return { keys: keys as (string | Uint8Array)[] };
+}
+
+function resolveMaxSessions(read: OptionReader): number | undefined {
+  return read.raw('maxSessionsPerPrincipal') === undefined ? undefined : read.integer('maxSessionsPerPrincipal', 1, 1);
 }
 
 function resolvePurge(read: OptionReader): number | false {
@@ -85,7 +90,7 @@ function resolvePurge(read: OptionReader): number | false {
   if (given === undefined) return byDefault;
   if (given === false) return false;
   const group = read.group('purge');
-  const interval = group.duration('interval', byDefault);
+  const interval = group.duration('interval', byDefault, 1, MAX_TIMER);
   group.rejectUnknown();
   return interval;
 }
@@ -106,7 +111,8 @@ function isKeyPrefix(value: unknown): boolean {
 }
 
 function isSerializer(value: unknown): boolean {
-  return value === 'json' || value === 'msgpack' || value instanceof SessionSerializer;
+  if (value === 'json' || value === 'msgpack') return true;
+  return value instanceof SessionSerializer && typeof value.name === 'string' && value.name !== '';
 }
 
 function isRepository(value: unknown): boolean {

@@ -2,9 +2,24 @@ import type { ServerSessionOptions, SessionCookieOptions, SessionType } from './
 
 type CookieDefaults = Required<Omit<SessionCookieOptions, 'domain'>> & Pick<SessionCookieOptions, 'domain'>;
 
+/** The token of the options once checked. */
+export const RESOLVED_OPTIONS = Symbol('ServerSession.options');
+
 /** The options once checked, with every default filled in. Spans of time are in milliseconds. */
 export interface ResolvedSessionOptions extends Readonly<
-  Pick<ServerSessionOptions, 'repository' | 'encryption' | 'memory' | 'redis' | 'memcached' | 'filesystem' | 'mongodb' | 'typeorm'>
+  Pick<
+    ServerSessionOptions,
+    | 'repository'
+    | 'encryption'
+    | 'meta'
+    | 'maxSessionsPerPrincipal'
+    | 'memory'
+    | 'redis'
+    | 'memcached'
+    | 'filesystem'
+    | 'mongodb'
+    | 'typeorm'
+  >
 > {
   readonly type: SessionType;
   readonly permanent: boolean;
@@ -26,4 +41,5 @@ export interface ResolvedSessionOptions extends Readonly<
   readonly onStoreError: NonNullable<ServerSessionOptions['onStoreError']>;
   readonly regenerateGrace: number;
   readonly regenerateOnPrincipalChange: boolean;
+  readonly onMaxSessions: NonNullable<ServerSessionOptions['onMaxSessions']>;
 }

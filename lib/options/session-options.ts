@@ -1,4 +1,5 @@
 import type { Type } from '@nestjs/common';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FilesystemSessionOptions } from '../repositories/filesystem/filesystem.options.js';
 import type { MemcachedSessionOptions } from '../repositories/memcached/memcached.options.js';
 import type { MemorySessionOptions } from '../repositories/memory/memory.options.js';
@@ -47,6 +48,13 @@ export interface SessionCookieOptions {
    * @default false
    */
   partitioned?: boolean;
+}
+
+/** The framework's request, as far as it is the same everywhere. Annotate the parameter with its own type to see more. */
+export interface SessionRequest {
+  readonly headers: IncomingHttpHeaders;
+  /** The client's address, behind proxies as far as the adapter trusts them. */
+  readonly ip?: string | undefined;
 }
 
 /** The options of `ServerSessionModule.forRoot`. */
@@ -159,6 +167,22 @@ export interface ServerSessionOptions {
    * @default true
    */
   regenerateOnPrincipalChange?: boolean;
+  /**
+   * How many sessions a principal may have at the same time; without it, any number. Needs a back end that can list. See
+   * `onMaxSessions`.
+   */
+  maxSessionsPerPrincipal?: number;
+  /**
+   * What a log-in past `maxSessionsPerPrincipal` does. `'evict-oldest'`: ends the sessions that were not used for longest.
+   * `'reject'`: is refused with `TooManySessionsError` (409).
+   * @default 'evict-oldest'
+   */
+  onMaxSessions?: 'evict-oldest' | 'reject';
+  /**
+   * What to note of the request that a session begins with, to show it in a list of devices: `session.meta`. Called once, before
+   * the first save, with the framework's request. If it throws, that is logged, and the session begins without.
+   */
+  meta?(request: SessionRequest): Record<string, unknown> | undefined;
 }
 
 /** For `forRootAsync({ useClass })` and `{ useExisting }`. */

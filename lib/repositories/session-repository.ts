@@ -59,6 +59,12 @@ export abstract class SessionRepository {
   abstract read(handle: string, touch?: number): Promise<StoredRecord | undefined>;
 
   /**
+   * Reads a record for administration, with `remaining` even where that takes the store another command; never extends it.
+   * To be left out where `read` tells `remaining` anyway, or the store cannot.
+   */
+  peek?(handle: string): Promise<StoredRecord | undefined>;
+
+  /**
    * Replaces a record if it still has the version `base`, and gives it a new lifetime, all atomically; never inserts.
    */
   abstract update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult>;

@@ -1,20 +1,38 @@
 import { Logger } from '@nestjs/common';
-import { NullSessionError, SessionStoreError, SessionUnavailableError, UnreadableRecordError } from '../errors/session.errors.js';
+import {
+  NullSessionError,
+  PrincipalChangeError,
+  SessionConflictError,
+  SessionStoreError,
+  reasonOf,
+  SessionUnavailableError,
+  UnreadableRecordError,
+} from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
 import type { SessionContent } from '../serialization/stored-record.codec.js';
+import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { applyChanges, FieldKind, type FieldChanges } from './field-changes.js';
+import { SessionEvents, type SessionEventType } from './session-events.js';
 import { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';
 import { SessionRetirement } from './session-retirement.js';
 import type { Base, ReadOnlyReason, SessionState } from './session-state.js';
-import { SessionWriter } from './session-writer.js';
-import { isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
+import { assertOwned, type Move, SessionWriter } from './session-writer.js';
+import { hasSamePrincipal, isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
 import { TouchSchedule } from './touch-schedule.js';
 
 const PRINCIPAL = `${FieldKind.attribute}principal`;
 const PERMANENT = `${FieldKind.attribute}permanent`;
 const META = `${FieldKind.attribute}meta`;
+
+/** How many sessions a principal may have. */
+export interface SessionLimit {
+  /** Before a session gets a principal. @throws where it must not. */
+  admit(principal: string): Promise<void>;
+  /** After the session is stored. @param handle of the session that got the principal. */
+  enforce(principal: string, handle: string): Promise<void>;
+}
 
 /**
  * The life of a session within one request: load → (the request works with it) → commit. Knows nothing of HTTP: it is given
@@ -31,15 +49,23 @@ export class SessionLifecycle {
     private readonly ids: SessionIds,
     private readonly stored: StoredSessions,
     private readonly serializers: SerializerRegistry,
+    private readonly events = new SessionEvents(),
+    private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
+    private readonly limit?: SessionLimit,
   ) {
     this.touches = new TouchSchedule(options.touchInterval);
-    this.retirement = new SessionRetirement(stored, options.regenerateGrace);
+    this.retirement = new SessionRetirement(stored, options);
     this.writer = new SessionWriter(stored, options, this.retirement);
   }
 
   /** Whether there is anything to load for these ids; without any, `blank()` is the session. */
   get keepsSessions(): boolean {
     return this.options.type !== 'null' || this.options.repository !== undefined;
+  }
+
+  /** Whether a session notes something of the request that it begins with. */
+  get notesRequests(): boolean {
+    return this.options.meta !== undefined;
   }
 
   /** A session that is not stored. It gets an id once somebody needs one. */
@@ -54,6 +80,8 @@ export class SessionLifecycle {
       createdAt: now,
       accessedAt: now,
       deadline: absoluteLifetime === undefined ? undefined : now + absoluteLifetime,
+      expiry: undefined,
+      request: undefined,
       cookieAt: 0,
       cookie: 'none',
       follower: false,
@@ -71,11 +99,17 @@ export class SessionLifecycle {
    * @param ids well-formed ids from the request.
    * @throws SessionStoreError when the store fails, unless `onStoreError` is `'degrade'`.
    */
-  async load(ids: readonly string[]): Promise<SessionState> {
+  load(ids: readonly string[]): Promise<SessionState> {
+    return this.telemetry.span('session.load', () => this.loadNow(ids), outcomeOfLoad);
+  }
+
+  private async loadNow(ids: readonly string[]): Promise<SessionState> {
     try {
       for (const id of ids) {
         const state = await this.open(id);
-        if (state !== undefined) return state;
+        if (state === undefined) continue;
+        this.telemetry.count('loaded');
+        return state;
       }
       return this.blank();
     } catch (error) {
@@ -104,17 +138,29 @@ export class SessionLifecycle {
   private async commitNow(state: SessionState): Promise<void> {
     if (state.dead || state.readOnly !== undefined) return;
     if (state.base === undefined) {
-      if (isWorthStoring(state.fields)) await this.create(state);
+      if (!isWorthStoring(state.fields)) return;
+      await this.telemetry.span(
+        'session.save',
+        () => this.create(state),
+        () => 'created',
+      );
       return;
     }
     const changes = state.fields.changes();
     if (changes.size === 0) return;
     if (changes.has(PERMANENT)) state.cookie = 'set';
-    if (changes.has(PRINCIPAL)) await this.changePrincipal(state, changes);
-    else await this.writer.write(state, state.base, changes);
+    await this.telemetry.span(
+      'session.save',
+      () => this.saveChanges(state, state.base!, changes),
+      () => (state.dead ? 'gone' : 'updated'),
+    );
+    if (!state.dead) this.telemetry.count('saved');
   }
 
-  /** @throws SessionStoreError; the session is then as it was. */
+  /**
+   * @throws SessionStoreError; the session is then as it was. SessionConflictError when another request was first, and the
+   *   session belongs to nobody yet.
+   */
   regenerate(state: SessionState, keep: boolean): Promise<void> {
     return inTurn(state, async () => {
       if (state.dead) return;
@@ -122,19 +168,25 @@ export class SessionLifecycle {
       if (state.base === undefined) {
         state.sid = undefined;
         state.handle = undefined;
-      } else {
-        await this.move(state, state.base, state.fields.changes(), true);
+        state.regenerated = true;
+        return;
       }
-      state.regenerated = true;
+      const { base } = state;
+      const changes = state.fields.changes();
+      // Where somebody logged in or out, the old id leads nowhere: it may be known to others.
+      await this.admitting(state, changes, () => this.move(state, base, changes, { keep, forward: !changes.has(PRINCIPAL) }));
     });
   }
 
   /** @throws SessionStoreError; the session is then as it was. */
   destroy(state: SessionState): Promise<void> {
     return inTurn(state, async () => {
-      const { handle, base, busy } = state;
-      if (base !== undefined && handle !== undefined) await this.retirement.end(handle, base.version);
-      Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear', busy });
+      const { handle, base, busy, request } = state;
+      if (base !== undefined && handle !== undefined) {
+        const ended = await this.retirement.end(handle, base.version);
+        if (ended !== undefined) this.tell('destroyed', ended, base);
+      }
+      Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear', busy, request });
     });
   }
 
@@ -147,8 +199,11 @@ export class SessionLifecycle {
         return;
       }
       const current = await this.follow(state.handle);
-      if (current === undefined) this.bury(state);
-      else this.adopt(state, current.handle, current.stored);
+      if (current === undefined) return this.bury(state);
+      if (current.handle !== state.handle) Object.assign(state, { follower: true, cookie: 'none' });
+      // As in a write: who came through an old id does not get to see whose session it has become.
+      if (state.follower && !hasSamePrincipal(state.base.content, current.stored.content)) return this.bury(state);
+      this.adopt(state, current.handle, current.stored);
     });
   }
 
@@ -161,7 +216,25 @@ export class SessionLifecycle {
       await this.commit(state);
       return result;
     }
-    return inTurn(state, () => this.writer.updateAtomically(state, change, (handle, stored) => this.stateFrom(handle, stored)));
+    return inTurn(state, () => this.updateStored(state, change));
+  }
+
+  /** Runs `change` on the latest state of a session that is named by its handle. @returns undefined when there is none. */
+  async updateByHandle<T>(handle: string, change: (latest: SessionState) => T | Promise<T>): Promise<T | undefined> {
+    const state = await this.view(handle);
+    if (state === undefined) return undefined;
+    try {
+      return await this.updateStored(state, change);
+    } catch (error) {
+      if (error instanceof SessionConflictError && state.dead) return undefined;
+      throw error;
+    }
+  }
+
+  /** A session as administration sees it, without extending it. */
+  async view(handle: string, readOnly?: ReadOnlyReason): Promise<SessionState | undefined> {
+    const found = await this.reporting(() => this.stored.peek(handle));
+    return isSession(found) ? this.stateFrom(handle, found, readOnly) : undefined;
   }
 
   /** The id, made when somebody first asks. */
@@ -180,13 +253,13 @@ export class SessionLifecycle {
 
   /** Epoch milliseconds: the end of the session if it is not used again. */
   expiryOf(state: SessionState): number {
-    const idle = Date.now() + this.options.lifetime;
+    const idle = state.expiry ?? Date.now() + this.options.lifetime;
     return state.deadline === undefined ? idle : Math.min(idle, state.deadline);
   }
 
-  /** A session object's state over a stored session, without an id: for administration. */
+  /** A session object's state over a stored session: for administration. Nobody knows its id; it reads as ''. */
   stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
-    const state = { ...this.blank(), readOnly };
+    const state = { ...this.blank(), sid: '', expiry: this.stored.expiryOf(stored), readOnly };
     this.adopt(state, handle, stored);
     return state;
   }
@@ -231,9 +304,13 @@ export class SessionLifecycle {
     return undefined;
   }
 
-  private async readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
+  private readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
+    return this.reporting(() => this.stored.read(handle, touch));
+  }
+
+  private async reporting(read: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
     try {
-      return await this.stored.read(handle, touch);
+      return await read();
     } catch (error) {
       if (!(error instanceof UnreadableRecordError)) throw error;
       this.logger.warn(`${error.message}; it counts as no session`);
@@ -241,21 +318,26 @@ export class SessionLifecycle {
     }
   }
 
-  private adopt(state: SessionState, handle: string, { version, content, remaining }: Stored<SessionContent>): void {
+  private adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
+    const { version, content } = stored;
     state.handle = handle;
     state.base = { version, content };
     state.fields = this.fieldsOf(content);
     state.createdAt = content.createdAt;
     // A touch is not written into the record; what is left of its lifetime tells of it.
-    const touchedAt = remaining === undefined ? 0 : Date.now() + remaining - this.options.lifetime;
-    state.accessedAt = Math.max(content.accessedAt, touchedAt, this.touches.last(handle));
+    state.accessedAt = Math.max(this.stored.lastUseOf(stored), this.touches.last(handle));
     state.cookieAt = content.cookieAt;
     state.deadline = content.deadline;
   }
 
-  private async create(state: SessionState): Promise<void> {
-    const now = Date.now();
+  private create(state: SessionState): Promise<void> {
+    this.describe(state);
     const changes = state.fields.changes();
+    return this.admitting(state, changes, () => this.createRecord(state, changes));
+  }
+
+  private async createRecord(state: SessionState, changes: FieldChanges): Promise<void> {
+    const now = Date.now();
     state.cookieAt = now;
     const content = this.writer.contentFor(state, applyChanges(new Map(), changes), now);
     let version = await this.stored.create(this.handleOf(state), content);
@@ -265,8 +347,37 @@ export class SessionLifecycle {
       version = await this.stored.create(this.handleOf(state), content);
       if (version === undefined) throw new SessionStoreError('create a session', new Error('two new ids in a row were taken'));
     }
-    this.settle(state, { version, content }, changes);
+    const base = { version, content };
+    this.settle(state, base, changes);
     state.cookie = 'set';
+    this.telemetry.count('created');
+    this.tell('created', this.handleOf(state), base);
+  }
+
+  private saveChanges(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
+    if (!changes.has(PRINCIPAL)) return this.writer.write(state, base, changes);
+    return this.admitting(state, changes, () => this.changePrincipal(state, changes));
+  }
+
+  /** Stores changes that may give the session a principal, within the limit of sessions that one may have. */
+  private async admitting(state: SessionState, changes: FieldChanges, store: () => Promise<void>): Promise<void> {
+    const principal = this.limit !== undefined && changes.has(PRINCIPAL) ? state.fields.get(PRINCIPAL) : undefined;
+    if (this.limit === undefined || typeof principal !== 'string') return store();
+    await this.limit.admit(principal);
+    await store();
+    if (!state.dead) await this.limit.enforce(principal, this.handleOf(state));
+  }
+
+  /** What the application notes of the request; not a reason to fail one. */
+  private describe(state: SessionState): void {
+    if (state.request === undefined || state.fields.has(META)) return;
+    try {
+      const meta = this.options.meta?.(state.request());
+      this.serializers.current.serialize(meta);
+      if (meta !== undefined) state.fields.set(META, meta);
+    } catch (error) {
+      this.logger.error(`[ServerSession] the option 'meta' failed; the session begins without: ${reasonOf(error)}`);
+    }
   }
 
   private async changePrincipal(state: SessionState, changes: FieldChanges): Promise<void> {
@@ -277,30 +388,56 @@ export class SessionLifecycle {
       state.forwardedFrom = undefined;
     }
     if (state.regenerated || !this.options.regenerateOnPrincipalChange) return this.writer.write(state, base, changes);
-    await this.move(state, base, changes, false);
-    state.regenerated = true;
+    await this.move(state, base, changes, { keep: true, forward: false });
   }
 
-  /** A new record under a new id first, then the end of the old one: a crash in between loses nothing. */
-  private async move(state: SessionState, base: Base, changes: FieldChanges, forward: boolean): Promise<void> {
+  /** A new id, unless another request was first. */
+  private async move(
+    state: SessionState,
+    base: Base,
+    changes: FieldChanges,
+    { keep, forward }: Pick<Move, 'keep' | 'forward'>,
+  ): Promise<void> {
+    const { follower } = state;
+    // The session has its new id already, and the response of the request that gave it carries the cookie. To hand out
+    // another one here would make the old id a way in for good.
+    if (follower && keep && forward) return assertOwned(base);
     const oldHandle = this.handleOf(state);
     const id = this.ids.generate();
     const handle = this.ids.handleOf(id);
     state.cookieAt = Date.now();
-    const moved = await this.writer.move(state, base, changes, handle, forward);
-    if (moved === undefined) return this.bury(state);
+    const result = await this.writer.move(state, base, { to: handle, changes, keep, forward: forward && !follower });
+    if (result.status === 'overtaken') return;
+    if (result.status === 'gone') return this.bury(state);
     state.sid = id;
     state.handle = handle;
     state.follower = false;
     state.forwardedFrom = forward ? oldHandle : undefined;
-    this.settle(state, moved, changes);
+    state.regenerated = true;
+    this.settle(state, result.base, changes);
     state.cookie = 'set';
+    this.tell('regenerated', handle, result.base, oldHandle);
   }
 
   private settle(state: SessionState, base: Base, changes: FieldChanges): void {
     state.base = base;
     state.fields.rebase(base.content.fields, changes);
     this.touches.note(this.handleOf(state), state.cookieAt);
+  }
+
+  /** Lets the listeners know, once the store has confirmed it. */
+  private tell(type: SessionEventType, handle: string, { content }: Base, previousHandle?: string): void {
+    if (this.events.isObserved) this.events.emit({ type, handle, principal: this.stored.principalOf(content), previousHandle });
+  }
+
+  private updateStored<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>): Promise<T> {
+    const guarded = async (latest: SessionState): Promise<T> => {
+      const value = await change(latest);
+      if (latest.fields.changes().has(PRINCIPAL)) throw new PrincipalChangeError();
+      return value;
+    };
+    const { sid, expiry } = state;
+    return this.writer.updateAtomically(state, guarded, (handle, stored) => ({ ...this.stateFrom(handle, stored), sid, expiry }));
   }
 
   private bury(state: SessionState): void {
@@ -339,4 +476,9 @@ async function inTurn<T>(state: SessionState, operation: () => Promise<T>): Prom
 function isWorthStoring(fields: SessionFields): boolean {
   for (const key of fields.keys('')) if (key !== PERMANENT && key !== META) return true;
   return false;
+}
+
+function outcomeOfLoad(state: SessionState): string {
+  if (state.readOnly !== undefined) return 'degraded';
+  return state.base === undefined ? 'absent' : 'found';
 }

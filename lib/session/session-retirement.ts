@@ -1,3 +1,5 @@
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import { Backoff } from './backoff.js';
 import { isRetired, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
 
 /** How long a destroyed session is remembered as destroyed when its record cannot be deleted at once, in milliseconds. */
@@ -8,11 +10,14 @@ const DESTROYED_MEMORY = 5_000;
  * notices when another request moved the session to a new id a moment before, and ends it there too.
  */
 export class SessionRetirement {
-  /** @param grace milliseconds for which an old id leads to the new one. */
+  private readonly grace: number;
+
   constructor(
     private readonly stored: StoredSessions,
-    private readonly grace: number,
-  ) {}
+    private readonly options: Pick<ResolvedSessionOptions, 'regenerateGrace' | 'storeTimeout'>,
+  ) {
+    this.grace = options.regenerateGrace;
+  }
 
   /** Ends a handle if it still has this version. @param to where the session goes on, if it does. */
   async retire(handle: string, version: string, to: string | undefined): Promise<StoredUpdate> {
@@ -26,16 +31,19 @@ export class SessionRetirement {
   /**
    * Destroys a session, wherever it went meanwhile.
    *
-   * @returns whether there was one.
+   * @returns the handle under which it ended; undefined when there was none any more.
+   * @throws SessionConflictError when others kept changing it for all of `storeTimeout`; it is there still.
    */
-  async end(handle: string, version: string): Promise<boolean> {
+  async end(handle: string, version: string): Promise<string | undefined> {
+    const backoff = new Backoff(this.options.storeTimeout);
     let next: { handle: string; version: string } | undefined = { handle, version };
     while (next !== undefined) {
       const result: StoredUpdate = await this.retire(next.handle, next.version, undefined);
-      if (result.status === 'updated') return true;
+      if (result.status === 'updated') return next.handle;
+      if (result.status === 'conflict') await backoff.wait();
       next = result.status === 'conflict' ? await this.current(next.handle) : undefined;
     }
-    return false;
+    return undefined;
   }
 
   /** What is to be ended under a handle; a retired record leads on to where the session went, and is deleted. */

@@ -1,5 +1,6 @@
 import type { SessionContent } from '../serialization/stored-record.codec.js';
 import type { SessionVersion } from '../repositories/session-repository.js';
+import type { SessionRequest } from '../options/session-options.js';
 import type { SessionFields } from './session-fields.js';
 
 /** What is in the store, as far as this request knows. */
@@ -29,6 +30,10 @@ export interface SessionState {
   createdAt: number;
   accessedAt: number;
   deadline: number | undefined;
+  /** For administration: when it ends if it is not used. In its own request it is being used. */
+  expiry: number | undefined;
+  /** Gives the framework's request to the option `meta`, where that is set. */
+  request: (() => SessionRequest) | undefined;
   /** When its cookie was last sent. */
   cookieAt: number;
   cookie: CookieChange;

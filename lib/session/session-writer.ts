@@ -6,7 +6,7 @@ import { withDeadline } from './deadline.js';
 import { applyChanges, FieldKind, type FieldChanges, type SerializedFields } from './field-changes.js';
 import type { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
-import { isRetired, isSession, type Stored, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
+import { hasSamePrincipal, isRetired, isSession, type Stored, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
 import { WriteTurns } from './write-turns.js';
 
 const PRINCIPAL = `${FieldKind.attribute}principal`;
@@ -16,6 +16,24 @@ interface Latest {
   readonly handle: string;
   readonly base: Base;
 }
+
+/** How a session gets another handle. */
+export interface Move {
+  readonly to: string;
+  readonly changes: FieldChanges;
+  /** Whether what others stored meanwhile is kept; without it only the fields of the request itself move. */
+  readonly keep: boolean;
+  /** Whether the old handle leads to the new one for the grace. */
+  readonly forward: boolean;
+}
+
+/**
+ * The end of a move:
+ * - `moved`: stored under the new handle, and the old one is no way in any more.
+ * - `overtaken`: another request gave the session a new handle first, and this one follows it.
+ * - `gone`: the session was destroyed meanwhile, or belongs to somebody else by now.
+ */
+export type MoveResult = { readonly status: 'moved'; readonly base: Base } | { readonly status: 'overtaken' } | { readonly status: 'gone' };
 
 /**
  * Writes changes against the version they are based on, and where another request was first, on top of what it wrote. In one
@@ -68,12 +86,15 @@ export class SessionWriter {
   ): Promise<T> {
     let outcome: { value: T } | undefined;
     await this.turn(state, async (predecessor, backoff) => {
-      let latest: Latest | undefined = predecessor ?? { handle: state.handle!, base: state.base! };
-      while (latest !== undefined) {
+      const loaded = state.base!;
+      let latest: Latest | undefined = predecessor ?? { handle: state.handle!, base: loaded };
+      while (latest !== undefined && mayWrite(state, loaded, latest)) {
         const { handle, base }: Latest = latest;
         const working = open(handle, base);
         const value = await change(working);
         const changes = working.fields.changes();
+        // The change itself may have been slow; its request has its answer by now.
+        if (backoff.isOver) throw this.late();
         const content = this.contentFor(working, applyChanges(base.content.fields, changes), Date.now());
         const result: StoredUpdate =
           changes.size === 0 ? { status: 'updated', version: base.version } : await this.stored.update(handle, content, base.version);
@@ -92,36 +113,49 @@ export class SessionWriter {
   }
 
   /**
-   * Gives a session another handle: the new record first, then the end of the old one.
+   * Gives a session another handle: the new record first, then the end of the old one, so that a crash in between loses nothing.
    *
-   * @returns what is stored under the new handle; undefined when the session was destroyed meanwhile.
+   * @throws SessionConflictError when another request did so first and the session belongs to nobody yet: this request may
+   *   be a log-in, and must not happen in a session whose new id somebody else has.
    */
-  async move(state: SessionState, base: Base, changes: FieldChanges, to: string, forward: boolean): Promise<Base | undefined> {
-    let moved: Base | undefined;
+  async move(state: SessionState, base: Base, { to, changes, keep, forward }: Move): Promise<MoveResult> {
+    let outcome: MoveResult = { status: 'gone' };
     await this.turn(state, async (_predecessor, backoff) => {
       let source: Latest = { handle: state.handle!, base };
-      let content = this.contentFor(state, applyChanges(base.content.fields, changes), Date.now());
+      const contentOver = ({ content: { fields } }: Base): SessionContent =>
+        this.contentFor(state, keep ? applyChanges(fields, changes) : state.fields.serialized(), Date.now());
+      let content = contentOver(base);
       let version = await this.stored.create(to, content);
       if (version === undefined) throw new SessionStoreError('move a session', new Error('its new id is taken'));
-      while (version !== undefined) {
-        const result = await this.retirement.retire(source.handle, source.base.version, forward ? to : undefined);
-        if (result.status === 'updated') {
-          moved = { version, content };
-          return undefined;
+      try {
+        while (version !== undefined) {
+          const leadsOn = forward && source.handle === state.handle;
+          const result = await this.retirement.retire(source.handle, source.base.version, leadsOn ? to : undefined);
+          if (result.status === 'updated') {
+            outcome = { status: 'moved', base: { version, content } };
+            return undefined;
+          }
+          const current = result.status === 'conflict' ? await this.current(source.handle) : undefined;
+          if (current === undefined || !mayWrite(state, base, current)) return undefined;
+          if (current.handle !== state.handle && keep && forward) {
+            assertOwned(current.base);
+            outcome = { status: 'overtaken' };
+            return written(state, current.handle, current.base, new Map());
+          }
+          // Another request changed the old record first: its changes move along.
+          source = current;
+          await backoff.wait();
+          content = contentOver(current.base);
+          const update = await this.stored.update(to, content, version);
+          version = update.status === 'updated' ? update.version : undefined;
         }
-        // Another request changed the old record first: its changes move along.
-        const current = result.status === 'conflict' ? await this.current(source.handle) : undefined;
-        if (current === undefined) break;
-        source = current;
-        await backoff.wait();
-        content = this.contentFor(state, applyChanges(current.base.content.fields, changes), Date.now());
-        const update = await this.stored.update(to, content, version);
-        version = update.status === 'updated' ? update.version : undefined;
+        return undefined;
+      } finally {
+        // Nobody knows the new id: what is left of it only takes room.
+        if (outcome.status !== 'moved') await this.stored.delete(to).catch(() => false);
       }
-      await this.stored.delete(to);
-      return undefined;
     });
-    return moved;
+    return outcome;
   }
 
   /**
@@ -158,13 +192,16 @@ export class SessionWriter {
   ): Promise<void> {
     const { storeTimeout } = this.options;
     const backoff = new Backoff(storeTimeout);
-    const late = (): Error => new SessionStoreTimeoutError('update a session', storeTimeout);
     const turn = this.turns.take(state.handle!, async (predecessor) => {
       // Its request was answered long ago: what it wanted to write must not appear now.
-      if (backoff.isOver) throw late();
+      if (backoff.isOver) throw this.late();
       return work(predecessor, backoff);
     });
-    return withDeadline(turn, storeTimeout, late);
+    return withDeadline(turn, storeTimeout, () => this.late());
+  }
+
+  private late(): SessionStoreTimeoutError {
+    return new SessionStoreTimeoutError('update a session', this.options.storeTimeout);
   }
 
   private assertSize(fields: SerializedFields): void {
@@ -184,15 +221,23 @@ export class SessionWriter {
  * logged in since, and the old id may be an attacker's.
  */
 function mayWrite(state: SessionState, base: Base, latest: Latest): boolean {
-  if (!state.follower && latest.handle === state.handle) return true;
-  const before = base.content.fields.get(PRINCIPAL);
-  const now = latest.base.content.fields.get(PRINCIPAL);
-  return before === now || (before !== undefined && now !== undefined && before.equals(now));
+  return (!state.follower && latest.handle === state.handle) || hasSamePrincipal(base.content, latest.base.content);
+}
+
+/**
+ * A session that belongs to somebody may follow a regeneration of another request; its holder only renews the id. One that
+ * belongs to nobody may be about to be logged in to.
+ *
+ * @throws SessionConflictError
+ */
+export function assertOwned({ content: { fields } }: Base): void {
+  if (!fields.has(PRINCIPAL)) throw new SessionConflictError('it was given a new id by another request first');
 }
 
 function written(state: SessionState, handle: string, base: Base, changes: FieldChanges): Latest {
   if (handle !== state.handle) {
     state.follower = true;
+    state.regenerated = false;
     state.cookie = 'none';
     state.handle = handle;
   }

@@ -5,8 +5,12 @@ import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionRecord, SessionRepository, SessionVersion, StoredRecord } from '../repositories/session-repository.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
 import type { RecordContent, RetiredContent, SessionContent, StoredRecordCodec } from '../serialization/stored-record.codec.js';
+import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { withDeadline } from './deadline.js';
 import { FieldKind } from './field-changes.js';
+import { SessionEvents } from './session-events.js';
+
+const PRINCIPAL = `${FieldKind.attribute}principal`;
 
 /** A session or what is left of one, with the version an update is based on. */
 export interface Stored<C extends RecordContent = RecordContent> {
@@ -28,6 +32,8 @@ export class StoredSessions {
     private readonly codec: StoredRecordCodec,
     private readonly serializers: SerializerRegistry,
     private readonly options: ResolvedSessionOptions,
+    private readonly events = new SessionEvents(),
+    private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
   ) {}
 
   /** @returns the version, or undefined when the handle is taken. */
@@ -41,21 +47,36 @@ export class StoredSessions {
    */
   async read(handle: string, touch = false): Promise<Stored | undefined> {
     const stored = await this.ask('read a session', () => this.repository.read(handle, touch ? this.options.lifetime : undefined));
+    if (stored === undefined) return undefined;
+    const found = this.open(handle, stored);
+    if (!hasEnded(found.content)) return found;
+    if (found.content.kind === 'session') await this.expire(handle, found.content);
+    return undefined;
+  }
+
+  /**
+   * Reads for administration: extends nothing, and tells what remains where the store can say so.
+   *
+   * @throws UnreadableRecordError when there is a record that cannot be read.
+   */
+  async peek(handle: string): Promise<Stored | undefined> {
+    const { repository } = this;
+    const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle));
     return stored && this.decode(handle, stored);
   }
 
   /** @throws UnreadableRecordError when the record cannot be read. */
   decode(handle: string, stored: StoredRecord): Stored | undefined {
-    const content = this.codec.decode(handle, stored.payload);
-    const { version, remaining } = stored;
-    if (hasEnded(content)) return undefined;
-    return { version, remaining, content: content.kind === 'session' ? this.serializers.convert(content) : content };
+    const found = this.open(handle, stored);
+    return hasEnded(found.content) ? undefined : found;
   }
 
   async update(handle: string, content: RecordContent, base: SessionVersion): Promise<StoredUpdate> {
     const ttl = this.lifetimeOf(content);
     if (ttl <= 0) return { status: 'gone' };
-    return this.ask('update a session', () => this.repository.update(handle, this.record(handle, content), base, ttl));
+    const result = await this.ask('update a session', () => this.repository.update(handle, this.record(handle, content), base, ttl));
+    if (result.status === 'conflict') this.telemetry.count('conflicts');
+    return result;
   }
 
   async delete(handle: string): Promise<boolean> {
@@ -69,9 +90,13 @@ export class StoredSessions {
 
   /** The principal of a session, or undefined. */
   principalOf(content: SessionContent): string | undefined {
-    const bytes = content.fields.get(`${FieldKind.attribute}principal`);
-    const principal = bytes && this.serializers.current.deserialize(bytes);
-    return typeof principal === 'string' ? principal : undefined;
+    const bytes = content.fields.get(PRINCIPAL);
+    try {
+      const principal = bytes && this.serializers.current.deserialize(bytes);
+      return typeof principal === 'string' ? principal : undefined;
+    } catch {
+      return undefined; // Damaged: it belongs to nobody any more. Whoever reads the field is told so in the log.
+    }
   }
 
   /** Milliseconds from now that a record has to live: the idle time, but not past the absolute deadline. */
@@ -81,15 +106,42 @@ export class StoredSessions {
     return content.deadline === undefined ? lifetime : Math.min(lifetime, content.deadline - Date.now());
   }
 
-  /** Asks the repository, within the deadline. What it throws becomes a 503, except what only the record is to blame for. */
-  async ask<T>(operation: string, question: () => Promise<T>): Promise<T> {
-    const { storeTimeout } = this.options;
+  /** Epoch milliseconds of the last use: as written, or as what remains of the lifetime tells of a touch since. */
+  lastUseOf({ content, remaining }: Stored<SessionContent>): number {
+    return remaining === undefined ? content.accessedAt : Math.max(content.accessedAt, Date.now() + remaining - this.options.lifetime);
+  }
+
+  /** Epoch milliseconds of the end of a session that is not used again. */
+  expiryOf({ content, remaining }: Stored<SessionContent>): number {
+    const idle = remaining === undefined ? content.accessedAt + this.options.lifetime : Date.now() + remaining;
+    return Math.min(idle, content.deadline ?? idle);
+  }
+
+  /**
+   * Asks the repository, within the deadline. What it throws becomes a 503, except what only the record is to blame for.
+   *
+   * @param operation a verb first: it names the operation in telemetry.
+   */
+  async ask<T>(operation: string, question: () => Promise<T>, timeout = this.options.storeTimeout): Promise<T> {
+    const late = (): Error => new SessionStoreTimeoutError(operation, timeout);
     try {
-      return await withDeadline(question(), storeTimeout, () => new SessionStoreTimeoutError(operation, storeTimeout));
+      return await this.telemetry.store(operation, () => withDeadline(question(), timeout, late));
     } catch (error) {
       if (error instanceof UnreadableRecordError || error instanceof HttpException) throw error;
       throw new SessionStoreError(operation, error);
     }
+  }
+
+  private open(handle: string, { payload, version, remaining }: StoredRecord): Stored {
+    const content = this.codec.decode(handle, payload);
+    return { version, remaining, content: content.kind === 'session' ? this.serializers.convert(content) : content };
+  }
+
+  /** The store keeps it a little longer than it lives: a touch knows no deadline. */
+  private async expire(handle: string, content: SessionContent): Promise<void> {
+    if (!(await this.delete(handle))) return;
+    this.telemetry.count('expired');
+    this.events.emit({ type: 'expired', handle, principal: this.principalOf(content) });
   }
 
   private record(handle: string, content: RecordContent): SessionRecord {
@@ -105,6 +157,12 @@ export class StoredSessions {
 function hasEnded(content: RecordContent): boolean {
   const end = content.kind === 'retired' ? content.until : content.deadline;
   return end !== undefined && end <= Date.now();
+}
+
+/** Whether two states of a session belong to the same user, or both to nobody. */
+export function hasSamePrincipal(a: SessionContent, b: SessionContent): boolean {
+  const [before, now] = [a.fields.get(PRINCIPAL), b.fields.get(PRINCIPAL)];
+  return before === now || (before !== undefined && now !== undefined && before.equals(now));
 }
 
 export function isSession(stored: Stored | undefined): stored is Stored<SessionContent> {

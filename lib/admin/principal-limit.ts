@@ -1,0 +1,56 @@
+import { TooManySessionsError } from '../errors/session.errors.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SessionLimit } from '../session/session-lifecycle.js';
+import type { StoredSessions } from '../session/stored-sessions.js';
+import { WriteTurns } from '../session/write-turns.js';
+import type { ListedSession, SessionListing } from './session-listing.js';
+import type { SessionRevocation } from './session-revocation.js';
+
+/** Sessions of a principal that are read at once. */
+const PAGE = 200;
+
+/**
+ * The option `maxSessionsPerPrincipal`. A log-in stores its session first and then ends the longest unused ones of the others,
+ * so whoever comes last sees all there are: once things have settled, no principal has more than its share.
+ */
+export class PrincipalLimit implements SessionLimit {
+  /** Log-ins of one user in this process take turns, lest two at the same time end each other. */
+  private readonly turns = new WriteTurns<undefined>();
+
+  constructor(
+    private readonly max: number,
+    private readonly onExceeded: ResolvedSessionOptions['onMaxSessions'],
+    private readonly listing: SessionListing,
+    private readonly revocation: SessionRevocation,
+    private readonly stored: StoredSessions,
+  ) {}
+
+  /** @throws TooManySessionsError */
+  async admit(principal: string): Promise<void> {
+    if (this.onExceeded !== 'reject') return;
+    const count = await this.listing.count('count', principal);
+    if (count >= this.max) throw new TooManySessionsError(this.max);
+  }
+
+  async enforce(principal: string, handle: string): Promise<void> {
+    if (this.onExceeded !== 'evict-oldest') return;
+    await this.turns.take(principal, () => this.evict(principal, handle));
+  }
+
+  private async evict(principal: string, handle: string): Promise<undefined> {
+    const others: ListedSession[] = [];
+    let isAlive = false;
+    for await (const page of this.listing.pages('list', PAGE, principal)) {
+      for (const session of page) {
+        if (session.handle === handle) isAlive = true;
+        else others.push(session);
+      }
+    }
+    const surplus = others.length + 1 - this.max;
+    // A log-in right after this one may have ended it already.
+    if (!isAlive || surplus <= 0) return;
+    const lastUse = (session: ListedSession): number => this.stored.lastUseOf(session.stored);
+    const oldestFirst = others.sort((a, b) => lastUse(a) - lastUse(b));
+    await this.revocation.endAll(oldestFirst.slice(0, surplus));
+  }
+}

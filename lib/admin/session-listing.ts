@@ -1,0 +1,93 @@
+import { Logger } from '@nestjs/common';
+import { SessionListingNotSupportedError, UnreadableRecordError } from '../errors/session.errors.js';
+import {
+  isListable,
+  type ListableSessionRepository,
+  type ListedRecord,
+  type SessionRepository,
+} from '../repositories/session-repository.js';
+import type { SessionContent } from '../serialization/stored-record.codec.js';
+import { isSession, type Stored, type StoredSessions } from '../session/stored-sessions.js';
+
+/** Counting all sessions may take a store that much longer than an operation on one of them. */
+const PATIENCE = 10;
+
+/** A stored session and its name. */
+export interface ListedSession {
+  readonly handle: string;
+  readonly stored: Stored<SessionContent>;
+}
+
+export interface ListingPage {
+  readonly sessions: ListedSession[];
+  readonly cursor: string | undefined;
+}
+
+/** The sessions in the store, page by page. What is there but is no living session, or cannot be read, is left out. */
+export class SessionListing {
+  private readonly logger = new Logger('ServerSession');
+
+  constructor(
+    private readonly repository: SessionRepository,
+    private readonly stored: StoredSessions,
+    /** What the back end is called in messages. */
+    readonly backEnd: string,
+    private readonly storeTimeout: number,
+  ) {}
+
+  get isSupported(): boolean {
+    return isListable(this.repository);
+  }
+
+  /** @throws SessionListingNotSupportedError when the back end cannot list. */
+  async page(operation: string, limit: number, principal?: string, cursor?: string): Promise<ListingPage> {
+    const repository = this.listable(operation);
+    const query = { principal: this.indexed(principal), cursor, limit };
+    const page = await this.stored.ask('list sessions', () => repository.list(query));
+    const sessions: ListedSession[] = [];
+    for (const record of page.records) {
+      const stored = this.decode(record);
+      // An index may be behind the sessions it leads to.
+      if (stored === undefined || (principal !== undefined && this.stored.principalOf(stored.content) !== principal)) continue;
+      sessions.push({ handle: record.handle, stored });
+    }
+    return { sessions, cursor: page.cursor };
+  }
+
+  /** The pages one after the other. What happens to the sessions of a page meanwhile does not disturb the next one. */
+  async *pages(operation: string, size: number, principal: string): AsyncGenerator<ListedSession[], void> {
+    let cursor: string | undefined;
+    do {
+      const page: ListingPage = await this.page(operation, size, principal, cursor);
+      yield page.sessions;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+  }
+
+  /** @throws SessionListingNotSupportedError when the back end cannot list. */
+  async count(operation: string, principal?: string): Promise<number> {
+    const repository = this.listable(operation);
+    const query = { principal: this.indexed(principal) };
+    return this.stored.ask('count sessions', () => repository.count(query), this.storeTimeout * PATIENCE);
+  }
+
+  private listable(operation: string): ListableSessionRepository {
+    if (!isListable(this.repository)) throw new SessionListingNotSupportedError(operation, this.backEnd);
+    return this.repository;
+  }
+
+  private indexed(principal: string | undefined): string | undefined {
+    return principal === undefined ? undefined : this.stored.indexedPrincipal(principal);
+  }
+
+  private decode(record: ListedRecord): Stored<SessionContent> | undefined {
+    try {
+      const stored = this.stored.decode(record.handle, record);
+      return isSession(stored) ? stored : undefined;
+    } catch (error) {
+      if (!(error instanceof UnreadableRecordError)) throw error;
+      this.logger.warn(`${error.message}; it is left out of the listing`);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,1 @@
+export { SessionHealthIndicator } from './session.health-indicator.js';

@@ -1,0 +1,113 @@
+import type { Attributes, Counter, Histogram, MetricsAPI, SpanStatusCode, TraceAPI } from '@opentelemetry/api';
+import { type SessionCounter, type SessionSpan, SessionTelemetry } from './session-telemetry.js';
+
+/** The parts of `@opentelemetry/api` that are used here. */
+export interface OpenTelemetryApi {
+  readonly trace: TraceAPI;
+  readonly metrics: MetricsAPI;
+  readonly SpanStatusCode: typeof SpanStatusCode;
+}
+
+const SCOPE = 'nestjs-server-session';
+const BACK_END = 'session.backend';
+const OPERATION = 'session.operation';
+const OUTCOME = 'session.outcome';
+
+const COUNTERS: Record<SessionCounter, string> = {
+  created: 'Sessions stored for the first time',
+  loaded: 'Sessions found for a request',
+  saved: 'Changes of a session that were stored',
+  conflicts: 'Writes that found the session changed by another process',
+  expired: 'Sessions met past their absolute lifetime',
+};
+
+interface Instruments {
+  readonly counters: Record<SessionCounter, Counter>;
+  readonly storeErrors: Counter;
+  readonly storeTime: Histogram;
+}
+
+/** Spans and metrics through the OpenTelemetry API: to whatever SDK the application has registered, or to none. */
+export class OpenTelemetry extends SessionTelemetry {
+  private readonly attributes: Attributes;
+  private instruments: Instruments | undefined;
+
+  constructor(
+    private readonly api: OpenTelemetryApi,
+    backEnd: string,
+  ) {
+    super();
+    this.attributes = { [BACK_END]: backEnd };
+  }
+
+  override span<T>(name: SessionSpan, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
+    const { trace, SpanStatusCode: status } = this.api;
+    // Asked for each time: the API hands out the tracer of an SDK that is registered later, too.
+    return trace.getTracer(SCOPE).startActiveSpan(name, { attributes: this.attributes }, async (span) => {
+      if (!span.isRecording()) return work();
+      try {
+        const result = await work();
+        span.setAttribute(OUTCOME, outcome(result));
+        return result;
+      } catch (error) {
+        // The name alone: a message may quote what a client of the store says.
+        span.setAttribute(OUTCOME, 'error').setStatus({ code: status.ERROR, message: nameOf(error) });
+        throw error;
+      } finally {
+        span.end();
+      }
+    });
+  }
+
+  override async store<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const { storeTime, storeErrors } = this.instrumentation();
+    const start = performance.now();
+    const attributes: Attributes = { ...this.attributes, [OPERATION]: firstWord(operation) };
+    try {
+      return await work();
+    } catch (error) {
+      storeErrors.add(1, { ...attributes, 'error.type': nameOf(error) });
+      throw error;
+    } finally {
+      storeTime.record((performance.now() - start) / 1000, attributes);
+    }
+  }
+
+  override count(counter: SessionCounter): void {
+    this.instrumentation().counters[counter].add(1, this.attributes);
+  }
+
+  /** Made at the first use: the API gives instruments that do nothing to those who ask before the SDK is registered. */
+  private instrumentation(): Instruments {
+    return (this.instruments ??= this.makeInstruments());
+  }
+
+  private makeInstruments(): Instruments {
+    const meter = this.api.metrics.getMeter(SCOPE);
+    const counter = (name: SessionCounter): Counter => meter.createCounter(`session.${name}`, { description: COUNTERS[name] });
+    return {
+      counters: {
+        created: counter('created'),
+        loaded: counter('loaded'),
+        saved: counter('saved'),
+        conflicts: counter('conflicts'),
+        expired: counter('expired'),
+      },
+      storeErrors: meter.createCounter('session.store.errors', { description: 'Operations of the session store that failed' }),
+      storeTime: meter.createHistogram('session.store.duration', {
+        description: 'Time that operations of the session store took',
+        unit: 's',
+        advice: { explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5] },
+      }),
+    };
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
+
+function firstWord(text: string): string {
+  const end = text.indexOf(' ');
+  return end < 0 ? text : text.slice(0, end);
+}
