@@ -7,7 +7,10 @@ import { SET_IF_VERSION } from './redis.scripts.js';
 
 /** Separates the version from the payload in a stored value. */
 const SEPARATOR = 0x3a;
-const WRONG_TYPE = /^WRONGTYPE/;
+/** As many as a number holds exactly. */
+const MAX_DIGITS = 15;
+const VERSION = new RegExp(`^\\d{1,${MAX_DIGITS}}$`);
+const WRONG_TYPE = /\bWRONGTYPE\b/;
 
 /**
  * One string a session: `<version>:<payload>`, with the session's lifetime as the key's. Every command touches one key, so a
@@ -35,20 +38,16 @@ export class RedisSessionRepository extends SessionRepository {
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
     const client = await this.connection.ready();
     const key = this.prefix + handle;
-    try {
-      const value = touch === undefined ? await client.getBuffer(key) : await client.getexBuffer(key, 'PX', toPx(touch));
-      return value === null ? undefined : fromValue(value);
-    } catch (error) {
-      if (error instanceof Error && WRONG_TYPE.test(error.message))
-        throw new UnreadableRecordError('its key holds another type of value', error);
-      throw error;
-    }
+    const reply = touch === undefined ? client.getBuffer(key) : client.getexBuffer(key, 'PX', toPx(touch));
+    const value = await reply.catch(explainWrongType);
+    return value === null ? undefined : fromValue(value);
   }
 
   override async update(handle: string, { payload }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
     const client = await this.connection.ready();
     const version = String(Number(base) + 1);
-    const status = await SET_IF_VERSION.run(client, this.prefix + handle, [base, toValue(version, payload), toPx(ttl)]);
+    const args = [base, toValue(version, payload), toPx(ttl)];
+    const status = await SET_IF_VERSION.run(client, this.prefix + handle, args).catch(explainWrongType);
     if (status === 1) return { status: 'updated', version };
     return { status: status === 0 ? 'conflict' : 'gone' };
   }
@@ -72,9 +71,16 @@ function toValue(version: string, payload: Uint8Array): Buffer {
 
 function fromValue(value: Buffer): StoredRecord {
   const end = value.indexOf(SEPARATOR);
-  const version = value.toString('latin1', 0, Math.max(0, Math.min(end, 20)));
-  if (!/^\d+$/.test(version)) throw new UnreadableRecordError('its value was not written by a session repository');
+  const version = value.toString('latin1', 0, Math.max(0, Math.min(end, MAX_DIGITS + 1)));
+  if (!VERSION.test(version)) throw new UnreadableRecordError('its value was not written by a session repository');
   return { version, payload: value.subarray(end + 1) };
+}
+
+/** Another program's list or hash under the key is a record that cannot be read, not a store that does not work. */
+function explainWrongType(error: unknown): never {
+  if (error instanceof Error && WRONG_TYPE.test(error.message))
+    throw new UnreadableRecordError('its key holds another type of value', error);
+  throw error;
 }
 
 /** Redis takes whole milliseconds, at least one. */

@@ -63,19 +63,22 @@ export class RedisConnection {
     const { client, timeout } = this;
     if (client.status === 'wait') client.connect().catch(() => undefined);
     if (client.status === 'end') throw new Error('the connection to Redis was closed');
-    // Errors are reported elsewhere and followed by a new try; only time ends the wait.
-    const ready = new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        client.off('ready', onReady);
-        reject(new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`));
-      }, timeout);
-      const onReady = (): void => {
+    // Errors are reported elsewhere and followed by a new try; only time ends the wait, or that there will be no new try.
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: Error): void => {
         clearTimeout(timer);
-        resolve();
+        client.off('ready', onReady).off('end', onEnd);
+        if (error === undefined) resolve();
+        else reject(error);
       };
-      client.once('ready', onReady);
+      const onReady = (): void => settle();
+      const onEnd = (): void => settle(new Error('the connection to Redis was closed'));
+      const timer = setTimeout(
+        () => settle(new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`)),
+        timeout,
+      );
+      client.once('ready', onReady).once('end', onEnd);
     });
-    await ready;
     return client;
   }
 
