@@ -1,11 +1,13 @@
 import type { HttpAdapterHost } from '@nestjs/core';
 import { type FastifyReply, type HttpExchange, type HttpRequest, linkReply } from './http-exchange.js';
+import { installGate } from './response-gate.js';
 import type { RequestSessions } from './request-sessions.js';
 
 /** Where the framework's own instance, Express' or Fastify's, holds the sessions of its application. */
 const SESSIONS = Symbol('server-session.sessions');
 
-type Framework = { [SESSIONS]?: RequestSessions };
+/** Express' application holds the prototype of its responses; to change each response instead is several times as slow. */
+type Framework = { [SESSIONS]?: RequestSessions; response?: object };
 
 /** The part of Fastify's instance that is used here. */
 interface FastifyLike {
@@ -24,6 +26,7 @@ export class HttpBridge {
       if (framework === undefined) return;
       framework[SESSIONS] = sessions;
       if (adapter?.getType() === 'fastify') linkReplies(framework);
+      else if (framework.response !== undefined) installGate(framework.response);
     });
   }
 }

@@ -23,8 +23,18 @@ export interface GateKeeper {
 
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown;
 
+interface OriginalMethods {
+  readonly writeHead: Method;
+  readonly write: Method;
+  readonly end: Method;
+  readonly flushHeaders: Method;
+}
+
+/** On a response: its gate. */
 const GATE = Symbol('server-session.gate');
-type Gated = ServerResponse & { [GATE]: ResponseGate };
+/** Where the gate's methods are installed: what was there before. */
+const ORIGINAL = Symbol('server-session.original');
+type Gated = ServerResponse & { [GATE]?: ResponseGate; [ORIGINAL]?: OriginalMethods };
 
 /** How long server-sent events wait for their first event before the head leaves without a session, in milliseconds. */
 const FIRST_EVENT_WAIT = 250;
@@ -34,14 +44,11 @@ const FIRST_EVENT_WAIT = 250;
  * framework's own 404. It adds headers as the head leaves, and holds back the end until the keeper has settled. Where
  * nothing is to settle, everything passes straight through, synchronously.
  *
- * Node's own methods are replaced on this one response, because `writeHead` and `end` are the only places that all ways of
- * answering share, on both adapters.
+ * It takes the place of Node's own methods, because `writeHead` and `end` are the only places that all ways of answering share,
+ * on both adapters.
  */
 export class ResponseGate {
-  private readonly writeHead: Method;
-  private readonly write: Method;
-  private readonly end: Method;
-  private readonly flushHeaders: Method;
+  private readonly original: OriginalMethods;
 
   /** The arguments of a `writeHead` that was called, but whose head has not left. */
   private head: HeadArguments | undefined;
@@ -59,15 +66,9 @@ export class ResponseGate {
     private readonly response: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    this.writeHead = response.writeHead as Method;
-    this.write = response.write as Method;
-    this.end = response.end as Method;
-    this.flushHeaders = response.flushHeaders;
+    installGate(response);
+    this.original = (response as Gated)[ORIGINAL]!;
     (response as Gated)[GATE] = this;
-    response.writeHead = writeHeadAtGate;
-    response.write = writeAtGate;
-    response.end = endAtGate;
-    response.flushHeaders = flushHeadersAtGate;
     response.on('close', closedAtGate);
   }
 
@@ -93,11 +94,11 @@ export class ResponseGate {
     // Nest writes an empty line with the head; what comes after it is an event.
     if (this.awaitsEvent && args[0] !== '\n') this.firstEventCame();
     if (this.hold(() => void this.onWrite(args))) return true;
-    return this.pass(this.write, args) as boolean;
+    return this.pass(this.original.write, args) as boolean;
   }
 
   onFlushHeaders(): void {
-    if (!this.hold(() => this.onFlushHeaders())) this.pass(this.flushHeaders, []);
+    if (!this.hold(() => this.onFlushHeaders())) this.pass(this.original.flushHeaders, []);
   }
 
   onEnd(args: unknown[]): ServerResponse {
@@ -105,13 +106,13 @@ export class ResponseGate {
     this.firstEventCame();
     if (this.hold(() => void this.onEnd(args))) return this.response;
     this.ended = true;
-    if (this.keeper.isSettled()) return this.pass(this.end, args) as ServerResponse;
+    if (this.keeper.isSettled()) return this.pass(this.original.end, args) as ServerResponse;
     this.pretend('headersSent');
     this.pretend('writableEnded');
     this.keeper
       .settle()
       .then(
-        () => void this.pass(this.end, args),
+        () => void this.pass(this.original.end, args),
         (error: unknown) => this.fail(error),
       )
       // What Node refuses, a header for instance, it would have thrown at the caller of `end`.
@@ -167,7 +168,7 @@ export class ResponseGate {
       this.decorated = true;
       addToHead(this.response, args, this.keeper.headers());
     }
-    return this.writeHead.apply(this.response, args) as ServerResponse;
+    return this.original.writeHead.apply(this.response, args) as ServerResponse;
   }
 
   private fail(error: unknown): void {
@@ -206,24 +207,32 @@ export class ResponseGate {
   }
 }
 
-// Shared by all responses: a closure for each would be made, and collected, four times a request.
-
-function writeHeadAtGate(this: ServerResponse, ...args: HeadArguments): ServerResponse {
-  return (this as Gated)[GATE].onWriteHead(args);
-}
-
-function writeAtGate(this: ServerResponse, ...args: unknown[]): boolean {
-  return (this as Gated)[GATE].onWrite(args);
-}
-
-function endAtGate(this: ServerResponse, ...args: unknown[]): ServerResponse {
-  return (this as Gated)[GATE].onEnd(args);
-}
-
-function flushHeadersAtGate(this: ServerResponse): void {
-  (this as Gated)[GATE].onFlushHeaders();
+/**
+ * Puts the gate's methods in the place of Node's: on the prototype that all responses of an application share, where there is
+ * one, else on a single response. A response that has no gate passes.
+ */
+export function installGate(target: object): void {
+  if (ORIGINAL in target) return;
+  const { writeHead, write, end, flushHeaders } = target as ServerResponse;
+  const original: OriginalMethods = { writeHead, write, end, flushHeaders } as OriginalMethods;
+  const gated = {
+    [ORIGINAL]: original,
+    writeHead(this: Gated, ...args: unknown[]): unknown {
+      return this[GATE] === undefined ? original.writeHead.apply(this, args) : this[GATE].onWriteHead(args);
+    },
+    write(this: Gated, ...args: unknown[]): unknown {
+      return this[GATE] === undefined ? original.write.apply(this, args) : this[GATE].onWrite(args);
+    },
+    end(this: Gated, ...args: unknown[]): unknown {
+      return this[GATE] === undefined ? original.end.apply(this, args) : this[GATE].onEnd(args);
+    },
+    flushHeaders(this: Gated): unknown {
+      return this[GATE] === undefined ? original.flushHeaders.call(this) : this[GATE].onFlushHeaders();
+    },
+  };
+  Object.assign(target, gated);
 }
 
 function closedAtGate(this: ServerResponse): void {
-  (this as Gated)[GATE].onClose();
+  (this as Gated)[GATE]?.onClose();
 }
