@@ -3,9 +3,10 @@ import type { ResolvedSessionOptions } from './resolved-options.js';
 
 /** A token of RFC 9110 §5.6.2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
-/** A path-value of RFC 6265 §4.1.1. */
-const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
-const DOMAIN = /^\.?[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i;
+/** A path-value of RFC 6265 §4.1.1, without `<`, which the package cookie refuses. */
+const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/;
+/** A domain of RFC 1034 §3.5: labels of at most 63 characters. */
+const DOMAIN = /^\.?[a-z\d]([a-z\d-]{0,61}[a-z\d])?(\.[a-z\d]([a-z\d-]{0,61}[a-z\d])?)*$/i;
 
 /** Reads the options of the cookie, and the rules that browsers enforce between them. */
 export function resolveCookie(read: OptionReader): ResolvedSessionOptions['cookie'] {

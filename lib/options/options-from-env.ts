@@ -1,39 +1,78 @@
 import { SessionOptionsError } from '../errors/session.errors.js';
+import { EnvironmentReader } from './environment-reader.js';
+import { toMilliseconds } from './option-reader.js';
+import { DEFAULT_LIFETIME } from './resolve-options.js';
 import type { ServerSessionOptions, SessionType } from './session-options.js';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Names of the reference that are called otherwise here. */
-const TYPE_NAMES: Readonly<Record<string, SessionType>> = { sqlalchemy: 'typeorm' };
+const TYPE_NAMES: Readonly<Record<string, string>> = { sqlalchemy: 'typeorm', none: 'null' };
 
 /**
- * Options from environment variables with the names of Flask-Session: `SESSION_TYPE=redis`,
+ * Options from environment variables with the names of Flask and Flask-Session: `SESSION_TYPE=redis`,
  * `SESSION_REDIS=redis://127.0.0.1:6379`, `PERMANENT_SESSION_LIFETIME=3600`, … A variable that is not set, or empty, leaves the
- * default.
+ * default. The README has the list. What is not spelled as in Flask, or means something a little different:
  *
- * @throws SessionOptionsError for a boolean or a number that is none; all else is checked when the module is made.
+ * - `SESSION_REDIS`, `SESSION_MONGODB` and `SESSION_SQLALCHEMY` (or `SQLALCHEMY_DATABASE_URI`) are URLs, `SESSION_MEMCACHED` is a
+ *   list of `host:port`, divided by commas or spaces.
+ * - `SECRET_KEY` (or `SESSION_SECRET`) is one secret as it stands, or a JSON list: the first signs, all verify. So is
+ *   `SECRET_KEY_FALLBACKS`: secrets that only verify.
+ * - `SESSION_FILE_MODE` is octal: `0600`, `600` and `0o600` are the same.
+ * - `SESSION_ID_LENGTH` counts random bytes, as in Flask-Session: `idBytes`, 16 to 64.
+ * - `SESSION_REFRESH_EACH_REQUEST`: true extends the session on every request (`touchInterval: 0`); false as rarely as can be,
+ *   so in effect when it changes. Unset: at most once per `touchInterval`.
+ * - `SESSION_CLEANUP_N_REQUESTS`: expired sessions are purged by time here, not by requests. `0` turns the purge off, any other
+ *   number leaves `purge` as it is.
+ *
+ * @throws SessionOptionsError for a boolean, a number or a list that is none; all else is checked when the module is made.
  */
-export function sessionOptionsFromEnv(env: Environment): ServerSessionOptions {
-  const read = new EnvironmentReader(env);
-  const secret = read.list('SESSION_SECRET') ?? read.list('SECRET_KEY');
-  const mongodbUri = read.text('SESSION_MONGODB');
+export function sessionOptionsFromEnv(env: Readonly<Record<string, string | undefined>>): ServerSessionOptions {
+  const faults: string[] = [];
+  const read = new EnvironmentReader(env, faults);
   const options = {
-    type: read.text('SESSION_TYPE', (type) => TYPE_NAMES[type] ?? (type as SessionType)),
+    type: read.text('SESSION_TYPE', toType),
     permanent: read.boolean('SESSION_PERMANENT'),
     lifetime: read.text('PERMANENT_SESSION_LIFETIME'),
     absoluteLifetime: read.text('SESSION_ABSOLUTE_LIFETIME'),
     useSigner: read.boolean('SESSION_USE_SIGNER'),
-    secret,
+    secret: secrets(read),
     keyPrefix: read.text('SESSION_KEY_PREFIX'),
-    cookie: group({
-      name: read.text('SESSION_COOKIE_NAME'),
-      domain: read.text('SESSION_COOKIE_DOMAIN'),
-      path: read.text('SESSION_COOKIE_PATH'),
-      httpOnly: read.boolean('SESSION_COOKIE_HTTPONLY'),
-      secure: env['SESSION_COOKIE_SECURE'] === 'auto' ? ('auto' as const) : read.boolean('SESSION_COOKIE_SECURE'),
-      sameSite: read.text('SESSION_COOKIE_SAMESITE', (value) => value.toLowerCase() as 'lax'),
-      partitioned: read.boolean('SESSION_COOKIE_PARTITIONED'),
-    }),
+    cookie: cookie(read),
+    ...backEnds(read),
+    touchInterval: touchInterval(read),
+    serializer: read.text('SESSION_SERIALIZATION_FORMAT', lowerCase),
+    idBytes: read.integer('SESSION_ID_LENGTH'),
+    purge: read.integer('SESSION_CLEANUP_N_REQUESTS') === 0 ? false : undefined,
+  };
+  if (faults.length > 0) throw new SessionOptionsError(faults);
+  // What the texts say is checked with the types of the options when the module is made.
+  return (group(options) ?? {}) as ServerSessionOptions;
+}
+
+function toType(text: string): SessionType {
+  const name = text.toLowerCase();
+  return (TYPE_NAMES[name] ?? name) as SessionType;
+}
+
+function secrets(read: EnvironmentReader): string | string[] | undefined {
+  const current = read.textOrList('SECRET_KEY') ?? read.textOrList('SESSION_SECRET');
+  const former = read.textOrList('SECRET_KEY_FALLBACKS');
+  return current === undefined || former === undefined ? current : [current, former].flat();
+}
+
+function cookie(read: EnvironmentReader): object | undefined {
+  return group({
+    name: read.text('SESSION_COOKIE_NAME'),
+    domain: read.text('SESSION_COOKIE_DOMAIN'),
+    path: read.text('SESSION_COOKIE_PATH'),
+    httpOnly: read.boolean('SESSION_COOKIE_HTTPONLY'),
+    secure: read.text('SESSION_COOKIE_SECURE', lowerCase) === 'auto' ? 'auto' : read.boolean('SESSION_COOKIE_SECURE'),
+    sameSite: read.text('SESSION_COOKIE_SAMESITE', lowerCase),
+    partitioned: read.boolean('SESSION_COOKIE_PARTITIONED'),
+  });
+}
+
+function backEnds(read: EnvironmentReader): Record<string, object | undefined> {
+  return {
     redis: group({ url: read.text('SESSION_REDIS') }),
     memcached: group({ servers: read.list('SESSION_MEMCACHED') }),
     filesystem: group({
@@ -42,62 +81,36 @@ export function sessionOptionsFromEnv(env: Environment): ServerSessionOptions {
       mode: read.integer('SESSION_FILE_MODE', 8),
     }),
     mongodb: group({
-      uri: mongodbUri,
+      uri: read.text('SESSION_MONGODB'),
       db: read.text('SESSION_MONGODB_DB'),
       collection: read.text('SESSION_MONGODB_COLLECT'),
     }),
     typeorm: group({
-      url: read.text('SESSION_SQLALCHEMY'),
+      url: read.text('SESSION_SQLALCHEMY', withoutDriver) ?? read.text('SQLALCHEMY_DATABASE_URI', withoutDriver),
       table: read.text('SESSION_SQLALCHEMY_TABLE'),
     }),
-    serializer: read.text('SESSION_SERIALIZATION_FORMAT', (value) => value as 'json'),
-    idBytes: read.integer('SESSION_ID_LENGTH'),
   };
-  read.throwFaults();
-  return (group(options) ?? {}) as ServerSessionOptions;
 }
 
-class EnvironmentReader {
-  private readonly faults: string[] = [];
+function touchInterval(read: EnvironmentReader): string | number | undefined {
+  const each = read.boolean('SESSION_REFRESH_EACH_REQUEST');
+  if (each !== false) return each ? 0 : undefined;
+  const lifetime = toMilliseconds(read.text('PERMANENT_SESSION_LIFETIME')) ?? DEFAULT_LIFETIME;
+  // The longest that the options allow.
+  return `${Math.max(0, lifetime - 1)}ms`;
+}
 
-  constructor(private readonly env: Environment) {}
+function lowerCase(text: string): string {
+  return text.toLowerCase();
+}
 
-  text(name: string): string | undefined;
-  text<T>(name: string, convert: (value: string) => T): T | undefined;
-  text(name: string, convert: (value: string) => unknown = (value) => value): unknown {
-    const value = this.env[name]?.trim();
-    return value ? convert(value) : undefined;
-  }
-
-  list(name: string): string[] | undefined {
-    return this.text(name, (value) => value.split(/[\s,]+/).filter(Boolean));
-  }
-
-  boolean(name: string): boolean | undefined {
-    return this.text(name, (value) => {
-      if (/^(true|1|yes|on)$/i.test(value)) return true;
-      if (/^(false|0|no|off)$/i.test(value)) return false;
-      this.faults.push(`'${name}' is '${value}'; allowed: true, false, 1, 0, yes, no, on, off`);
-      return undefined;
-    });
-  }
-
-  integer(name: string, radix = 10): number | undefined {
-    return this.text(name, (value) => {
-      const digits = radix === 8 ? /^(0o?)?[0-7]+$/i : /^\d+$/;
-      if (digits.test(value)) return Number.parseInt(value.replace(/^0o/i, ''), radix);
-      this.faults.push(`'${name}' is '${value}'; allowed: a whole number${radix === 8 ? ' in octal, as in 0600' : ''}`);
-      return undefined;
-    });
-  }
-
-  throwFaults(): void {
-    if (this.faults.length > 0) throw new SessionOptionsError(this.faults);
-  }
+/** SQLAlchemy writes the driver of Python into the scheme, as in `postgresql+psycopg2://`. */
+function withoutDriver(url: string): string {
+  return url.replace(/^(\w+)\+\w+:/, '$1:');
 }
 
 /** The members that are set; undefined where none is. */
-function group<T extends object>(members: T): Partial<T> | undefined {
+function group(members: Readonly<Record<string, unknown>>): object | undefined {
   const set = Object.entries(members).filter(([, value]) => value !== undefined);
-  return set.length === 0 ? undefined : (Object.fromEntries(set) as Partial<T>);
+  return set.length === 0 ? undefined : Object.fromEntries(set);
 }
