@@ -1,27 +1,43 @@
 import type { Cluster, Redis } from 'ioredis';
 import { UnreadableRecordError } from '../../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
-import { SessionRepository, type SessionRecord, type SessionVersion, type StoredRecord, type UpdateResult } from '../session-repository.js';
+import {
+  type ListableSessionRepository,
+  type ListedRecord,
+  type ListQuery,
+  type RecordPage,
+  SessionRepository,
+  type SessionRecord,
+  type SessionVersion,
+  type StoredRecord,
+  type UpdateResult,
+} from '../session-repository.js';
+import { KeyScan } from './key-scan.js';
+import { type IndexEntry, PrincipalIndex } from './principal-index.js';
 import { RedisConnection } from './redis.connection.js';
 import { SET_IF_VERSION } from './redis.scripts.js';
+import { decodeValue, encodeValue, HEAD_LENGTH, tagInHead, tagOf } from './redis.value.js';
 
-/** Separates the version from the payload in a stored value. */
-const SEPARATOR = 0x3a;
-/** As many as a number holds exactly. */
-const MAX_DIGITS = 15;
-const VERSION = new RegExp(`^\\d{1,${MAX_DIGITS}}$`);
 const WRONG_TYPE = /\bWRONGTYPE\b/;
 
+/** Commands that are on their way at the same time, where there is one for each session. */
+const PARALLEL = 500;
+
 /**
- * One string a session: `<version>:<payload>`, with the session's lifetime as the key's. Every command touches one key, so a
- * cluster is like a single node.
+ * One string a session, with the session's lifetime as the key's (see `redis.value.ts`), and one sorted set a principal. Every
+ * command touches one key, so a cluster is like a single node.
  */
-export class RedisSessionRepository extends SessionRepository {
+export class RedisSessionRepository extends SessionRepository implements ListableSessionRepository {
+  private readonly index: PrincipalIndex;
+  private readonly keys: KeyScan;
+
   private constructor(
     private readonly connection: RedisConnection,
     private readonly prefix: string,
   ) {
     super();
+    this.index = new PrincipalIndex(prefix);
+    this.keys = new KeyScan(prefix);
   }
 
   /** @throws MissingPackageError when ioredis is needed and not installed. */
@@ -29,10 +45,13 @@ export class RedisSessionRepository extends SessionRepository {
     return new RedisSessionRepository(await RedisConnection.open(redis, storeTimeout), keyPrefix);
   }
 
-  override async create(handle: string, { payload }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+  override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
     const client = await this.connection.ready();
-    const created = await client.set(this.prefix + handle, toValue('1', payload), 'PX', toPx(ttl), 'NX');
-    return created === null ? undefined : '1';
+    const tag = tagOf(principal);
+    const created = await client.set(this.prefix + handle, encodeValue('1', tag, payload), 'PX', toPx(ttl), 'NX');
+    if (created === null) return undefined;
+    if (tag !== undefined) await this.index.stored(client, handle, tag, '1', undefined, ttl);
+    return '1';
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
@@ -40,16 +59,32 @@ export class RedisSessionRepository extends SessionRepository {
     const key = this.prefix + handle;
     const reply = touch === undefined ? client.getBuffer(key) : client.getexBuffer(key, 'PX', toPx(touch));
     const value = await reply.catch(explainWrongType);
-    return value === null ? undefined : fromValue(value);
+    if (value === null) return undefined;
+    const { version, tag, payload } = decodeValue(value);
+    if (tag !== undefined && touch !== undefined) await this.index.touched(client, handle, tag, version, touch);
+    return { version, payload };
   }
 
-  override async update(handle: string, { payload }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+  override async peek(handle: string): Promise<StoredRecord | undefined> {
+    const client = await this.connection.ready();
+    const found = await this.fetch(client, handle);
+    return found && { version: found.version, payload: found.payload, remaining: found.remaining };
+  }
+
+  override async update(
+    handle: string,
+    { payload, principal }: SessionRecord,
+    base: SessionVersion,
+    ttl: number,
+  ): Promise<UpdateResult> {
     const client = await this.connection.ready();
     const version = String(Number(base) + 1);
-    const args = [base, toValue(version, payload), toPx(ttl)];
+    const tag = tagOf(principal);
+    const args = [base, encodeValue(version, tag, payload), toPx(ttl)];
     const status = await SET_IF_VERSION.run(client, this.prefix + handle, args).catch(explainWrongType);
-    if (status === 1) return { status: 'updated', version };
-    return { status: status === 0 ? 'conflict' : 'gone' };
+    if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
+    if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
+    return { status: 'updated', version };
   }
 
   override async delete(handle: string): Promise<boolean> {
@@ -57,24 +92,80 @@ export class RedisSessionRepository extends SessionRepository {
     return (await client.del(this.prefix + handle)) > 0;
   }
 
+  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    const client = await this.connection.ready();
+    if (principal !== undefined) return this.listByPrincipal(client, principal, cursor, limit);
+    const page = await this.keys.page(client, cursor, limit);
+    const records = await inBatches(page.handles, (handle) => this.fetchListed(client, handle));
+    return { records: records.filter((record) => record !== undefined), cursor: page.cursor };
+  }
+
+  async count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
+    const client = await this.connection.ready();
+    const tag = tagOf(principal);
+    if (tag === undefined) return this.keys.count(client);
+    const entries = await this.index.entries(client, tag);
+    const tags = await inBatches(entries, ({ handle }) => this.tagAt(client, handle));
+    await this.index.remove(
+      client,
+      tag,
+      entries.filter((_entry, at) => tags[at] !== tag),
+    );
+    return tags.filter((found) => found === tag).length;
+  }
+
   override onApplicationShutdown(): Promise<void> {
     return this.connection.close();
   }
+
+  private async listByPrincipal(client: RedisClient, principal: string, cursor: string | undefined, limit: number): Promise<RecordPage> {
+    const tag = tagOf(principal)!;
+    const entries = await this.index.entries(client, tag);
+    const rest = cursor === undefined ? entries : entries.filter(({ handle }) => handle > cursor);
+    const page = rest.slice(0, limit);
+    const found = await inBatches(page, ({ handle }) => this.fetchListed(client, handle));
+    const records: ListedRecord[] = [];
+    const stale: IndexEntry[] = [];
+    for (const [at, entry] of page.entries()) {
+      const record = found[at];
+      if (record?.tag === tag) records.push({ ...record, principal });
+      else stale.push(entry);
+    }
+    await this.index.remove(client, tag, stale);
+    return { records, cursor: rest.length > limit ? page.at(-1)?.handle : undefined };
+  }
+
+  /** A record with what remains of it, read without touching it. */
+  private async fetch(client: RedisClient, handle: string): Promise<FetchedRecord | undefined> {
+    const key = this.prefix + handle;
+    const [value, remaining] = await Promise.all([client.getBuffer(key), client.pttl(key)]).catch(explainWrongType);
+    // Expired between the two.
+    if (value === null || remaining === KEY_IS_GONE) return undefined;
+    return { ...decodeValue(value), handle, remaining: remaining < 0 ? undefined : remaining };
+  }
+
+  /** As `fetch`; what cannot be read is left out. */
+  private async fetchListed(client: RedisClient, handle: string): Promise<FetchedRecord | undefined> {
+    try {
+      return await this.fetch(client, handle);
+    } catch (error) {
+      if (error instanceof UnreadableRecordError) return undefined;
+      throw error;
+    }
+  }
+
+  private async tagAt(client: RedisClient, handle: string): Promise<string | undefined> {
+    const head = client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1).catch(explainWrongType);
+    return tagInHead(await head.catch(asUnreadable));
+  }
+}
+
+interface FetchedRecord extends ListedRecord {
+  readonly tag: string | undefined;
 }
 
 /** The client of either kind. */
 export type RedisClient = Redis | Cluster;
-
-function toValue(version: string, payload: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`${version}:`), payload]);
-}
-
-function fromValue(value: Buffer): StoredRecord {
-  const end = value.indexOf(SEPARATOR);
-  const version = value.toString('latin1', 0, Math.max(0, Math.min(end, MAX_DIGITS + 1)));
-  if (!VERSION.test(version)) throw new UnreadableRecordError('its value was not written by a session repository');
-  return { version, payload: value.subarray(end + 1) };
-}
 
 /** Another program's list or hash under the key is a record that cannot be read, not a store that does not work. */
 function explainWrongType(error: unknown): never {

@@ -28,6 +28,8 @@ export class RedisConnection {
       // A command that was sent and not answered is not sent again: nobody knows whether it was carried out.
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
+      // A connection that is lost already would keep a process that shuts down alive for two seconds.
+      disconnectTimeout: 100,
       retryStrategy: (times) => Math.min(50 * times, 1000),
     };
     if ('nodes' in options) {
