@@ -21,7 +21,7 @@ beforeAll(async () => {
 }, 90_000);
 afterAll(() => cluster?.stop());
 
-describeSessionRepository('redis-cluster', () => open({ nodes: nodes() }), { lists: false });
+describeSessionRepository('redis-cluster', () => open({ nodes: nodes() }));
 
 describe('redis-cluster', () => {
   /** What runs on each node. */

@@ -25,7 +25,7 @@ beforeAll(async () => {
 }, STARTUP);
 afterAll(() => server?.stop());
 
-describeSessionRepository('redis', () => open({ url: server.url }, '5s'), { lists: false });
+describeSessionRepository('redis', () => open({ url: server.url }, '5s'));
 
 describe('redis', () => {
   let redis: Redis;

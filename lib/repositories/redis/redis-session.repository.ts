@@ -20,6 +20,8 @@ import { decodeValue, encodeValue, HEAD_LENGTH, tagInHead, tagOf } from './redis
 
 const WRONG_TYPE = /\bWRONGTYPE\b/;
 
+/** What PTTL says of a key that does not exist. */
+const KEY_IS_GONE = -2;
 /** Commands that are on their way at the same time, where there is one for each session. */
 const PARALLEL = 500;
 
@@ -71,12 +73,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     return found && { version: found.version, payload: found.payload, remaining: found.remaining };
   }
 
-  override async update(
-    handle: string,
-    { payload, principal }: SessionRecord,
-    base: SessionVersion,
-    ttl: number,
-  ): Promise<UpdateResult> {
+  override async update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
     const client = await this.connection.ready();
     const version = String(Number(base) + 1);
     const tag = tagOf(principal);
@@ -155,8 +152,8 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   private async tagAt(client: RedisClient, handle: string): Promise<string | undefined> {
-    const head = client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1).catch(explainWrongType);
-    return tagInHead(await head.catch(asUnreadable));
+    const head = client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1);
+    return tagInHead(await head.catch((error: unknown) => (isWrongType(error) ? '' : Promise.reject(error))));
   }
 }
 
@@ -167,10 +164,22 @@ interface FetchedRecord extends ListedRecord {
 /** The client of either kind. */
 export type RedisClient = Redis | Cluster;
 
+/** Does the same for each item, not for all of them at once. */
+async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += PARALLEL) {
+    results.push(...(await Promise.all(items.slice(start, start + PARALLEL).map(work))));
+  }
+  return results;
+}
+
+function isWrongType(error: unknown): error is Error {
+  return error instanceof Error && WRONG_TYPE.test(error.message);
+}
+
 /** Another program's list or hash under the key is a record that cannot be read, not a store that does not work. */
 function explainWrongType(error: unknown): never {
-  if (error instanceof Error && WRONG_TYPE.test(error.message))
-    throw new UnreadableRecordError('its key holds another type of value', error);
+  if (isWrongType(error)) throw new UnreadableRecordError('its key holds another type of value', error);
   throw error;
 }
 
