@@ -13,10 +13,10 @@ import {
 } from '../session-repository.js';
 import { connectionFinder } from './connection-finder.js';
 import { MONGODB_DEFAULTS } from './mongodb.options.js';
-import type { SessionDocument } from './mongodb.types.js';
+import type { Collection, SessionDocument } from './mongodb.types.js';
 import { SessionCollection } from './session-collection.js';
 import { fromDocument, toChange, toDocument } from './session-document.js';
-import { type Filter, idsUnder, live } from './session-filters.js';
+import { expired, type Filter, idsUnder, live } from './session-filters.js';
 import { SessionIndexes } from './session-indexes.js';
 
 const DUPLICATE_KEY = 11_000;
@@ -56,13 +56,11 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
   override async create(handle: string, record: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
     const { sessions, now } = await this.collection.open();
     const document = toDocument(this.prefix + handle, record, expiry(now, ttl));
-    try {
-      await sessions.insertOne(document);
-    } catch (error) {
-      if (isDuplicateKey(error)) return undefined;
-      throw error;
-    }
-    return String(document.version);
+    const version = String(document.version);
+    if (await inserted(sessions, document)) return version;
+    // What is in the way may have expired, and only not been removed yet.
+    const { deletedCount } = await sessions.deleteOne(expired(document._id, now));
+    return deletedCount > 0 && (await inserted(sessions, document)) ? version : undefined;
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
@@ -91,11 +89,12 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
 
   override async delete(handle: string): Promise<boolean> {
     const { sessions, now } = await this.collection.open();
-    const deleted = await sessions.findOneAndDelete(
-      { _id: this.prefix + handle },
-      { projection: { expiresAt: 1 }, includeResultMetadata: false },
-    );
-    return deleted !== null && deleted.expiresAt.getTime() > now;
+    const _id = this.prefix + handle;
+    const { deletedCount } = await sessions.deleteOne(live(_id, now));
+    if (deletedCount > 0) return true;
+    // What looks expired goes, too: the clock of another process may differ, and there it would live on.
+    await sessions.deleteOne({ _id });
+    return false;
   }
 
   async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
@@ -121,14 +120,11 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
     let removed = 0;
     for (;;) {
       const { sessions, now } = await this.collection.open();
-      const expired: Filter = { _id: idsUnder(this.prefix), expiresAt: { $lte: new Date(now) } };
-      const batch = await sessions
-        .find(expired, { projection: { _id: 1 } })
-        .limit(PURGE_BATCH)
-        .toArray();
+      const outdated = sessions.find(expired(idsUnder(this.prefix), now), { projection: { _id: 1 } });
+      const batch = await outdated.limit(PURGE_BATCH).toArray();
       if (batch.length > 0) {
         const ids = batch.map(({ _id }) => _id);
-        removed += (await sessions.deleteMany({ _id: { $in: ids }, expiresAt: { $lte: new Date(now) } })).deletedCount;
+        removed += (await sessions.deleteMany(expired({ $in: ids }, now))).deletedCount;
       }
       if (batch.length < PURGE_BATCH) return removed;
     }
@@ -140,7 +136,7 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
   }
 
   private listed(now: number, principal: string | undefined, after?: string): Filter {
-    const filter: Filter = { _id: idsUnder(this.prefix, after), expiresAt: { $gt: new Date(now) } };
+    const filter = live(idsUnder(this.prefix, after), now);
     return principal === undefined ? filter : { principal, ...filter };
   }
 
@@ -163,6 +159,13 @@ function expiry(now: number, ttl: number): Date {
   return new Date(now + Math.max(1, Math.ceil(ttl)));
 }
 
-function isDuplicateKey(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === DUPLICATE_KEY;
+/** @returns false where there is a document of this id. */
+async function inserted(sessions: Collection, document: SessionDocument): Promise<boolean> {
+  try {
+    await sessions.insertOne(document);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === DUPLICATE_KEY) return false;
+    throw error;
+  }
 }

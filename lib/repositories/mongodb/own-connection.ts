@@ -35,7 +35,6 @@ export class OwnConnection implements MongodbConnection {
   }
 
   async database(): Promise<Db> {
-    if (this.closed) throw new Error('the connection to MongoDB was closed');
     if (!this.connected) {
       // The driver finds a lost server again by itself, but not one that was never there.
       await this.client.connect();

@@ -22,7 +22,10 @@ export class ServerClock {
 
   /** Epoch milliseconds. Only the first call waits for the server; later ones at most cause a comparison in the background. */
   async now(): Promise<number> {
-    if (this.offset === undefined) return this.local() + (await this.compare());
+    if (this.offset === undefined) {
+      const offset = await this.compare();
+      return this.local() + offset;
+    }
     // Backwards, too: this process's clock may have been set.
     if (this.isStale || Math.abs(this.local() - this.comparedAt) >= REFRESH_INTERVAL) this.compare().catch(() => undefined);
     return this.local() + this.offset;

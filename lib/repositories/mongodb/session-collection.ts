@@ -14,6 +14,7 @@ export interface OpenCollection {
 export class SessionCollection {
   private connection: MongodbConnection | undefined;
   private current: { readonly db: Db; readonly sessions: Collection; readonly clock: ServerClock } | undefined;
+  private closed = false;
   private watched: MongoClient | undefined;
   private readonly onTopologyChange = (): void => this.current?.clock.expire();
 
@@ -29,12 +30,15 @@ export class SessionCollection {
 
   /** @throws when there is no connection within `storeTimeout`. */
   async open(): Promise<OpenCollection> {
+    // A client of the driver would connect anew.
+    if (this.closed) throw new Error('the connection to MongoDB was closed');
     const db = await this.locate().database();
     const { sessions, clock } = this.current?.db === db ? this.current : this.use(db);
     return { sessions, now: await clock.now() };
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     this.watched?.off('topologyDescriptionChanged', this.onTopologyChange);
     await this.connection?.close();
   }
