@@ -32,10 +32,26 @@ export interface Outcome {
   readonly liveRecords: number;
 }
 
+/** Two processes and their store, for any number of runs one after the other. */
+export class TwoProcesses {
+  private constructor(
+    readonly store: SteppingRepository,
+    readonly processes: readonly [SimulatedProcess, SimulatedProcess],
+  ) {}
+
+  static async start(): Promise<TwoProcesses> {
+    const store = new SteppingRepository();
+    return new TwoProcesses(store, [await SimulatedProcess.start(store), await SimulatedProcess.start(store)]);
+  }
+}
+
 /** Runs the requests of one session, in two processes, with the store's commands in the order the scheduler chooses. */
-export async function runInterleaved(scheduler: Scheduler, requests: readonly (readonly Action[])[]): Promise<Outcome> {
-  const store = new SteppingRepository();
-  const processes = [await SimulatedProcess.start(store), await SimulatedProcess.start(store)] as const;
+export async function runInterleaved(
+  { store, processes }: TwoProcesses,
+  scheduler: Scheduler,
+  requests: readonly (readonly Action[])[],
+): Promise<Outcome> {
+  await forgetAll(store);
   const id = await processes[0].begin({ a: 0, b: 0, list: [0] });
   const ids = [id];
   const first = await fieldsOf(processes[0], id);
@@ -130,6 +146,11 @@ function changesOf({ session }: OpenRequest): Map<string, string | undefined> {
 async function fieldsOf(process: SimulatedProcess, id: string): Promise<ReadonlyMap<string, string>> {
   const { session } = await process.open(id);
   return new Map(Array.from(stateOf(session).fields.serialized(), ([key, bytes]) => [key, bytes.toString()]));
+}
+
+async function forgetAll({ memory }: SteppingRepository): Promise<void> {
+  const { records } = await memory.list({ limit: 1000 });
+  for (const { handle } of records) await memory.delete(handle);
 }
 
 async function liveRecords({ memory }: SteppingRepository): Promise<number> {

@@ -9,6 +9,8 @@ export type Step = (command: Command, handle: string) => void | Promise<void>;
 /** A store in memory whose every command can be stopped before it happens and before its answer arrives. */
 export class SteppingRepository extends SessionRepository {
   readonly memory = new MemorySessionRepository();
+  /** A fault that many session stores have: an update of what is gone brings it back. */
+  updateInserts = false;
   before: Step = () => undefined;
   after: Step = () => undefined;
 
@@ -21,7 +23,11 @@ export class SteppingRepository extends SessionRepository {
   }
 
   override update(handle: string, record: SessionRecord, base: string, ttl: number): Promise<UpdateResult> {
-    return this.step('update', handle, () => this.memory.update(handle, record, base, ttl));
+    return this.step('update', handle, async () => {
+      const result = await this.memory.update(handle, record, base, ttl);
+      if (result.status !== 'gone' || !this.updateInserts) return result;
+      return { status: 'updated', version: (await this.memory.create(handle, record, ttl)) ?? base };
+    });
   }
 
   override delete(handle: string): Promise<boolean> {
