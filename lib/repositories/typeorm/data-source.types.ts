@@ -18,5 +18,6 @@ export interface SqlRunner {
 export interface SqlDataSource {
   readonly isInitialized: boolean;
   readonly options: { readonly type: string };
+  readonly driver: object;
   createQueryRunner(mode: 'master'): SqlRunner;
 }

@@ -45,7 +45,10 @@ export class SqlConnection {
 
   private async prepare(): Promise<void> {
     try {
-      await this.withinTime(() => this.holder.connect(), this.prepareTable);
+      await this.withinTime(async () => {
+        await this.holder.connect();
+        this.holder.dialect.prepareDataSource(this.holder.dataSource);
+      }, this.prepareTable);
       this.isReady = true;
       if (this.isTroubleReported) SqlConnection.logger.log(`[ServerSession] ${this.holder.dialect.name} is back`);
       this.isTroubleReported = false;

@@ -37,7 +37,8 @@ export function checkTypeormOptions(read: OptionReader): void {
   read.check('dataSource', undefined, 'a DataSource of TypeORM', isDataSource);
   read.check('dataSourceName', undefined, 'the name of a DataSource', (value) => typeof value === 'string' && value !== '');
   read.check('url', undefined, URL_RULE, (value) => typeof value === 'string' && fromConnectionUrl(value) !== undefined);
-  read.oneOf('type', SQL_DATABASE_TYPES, undefined);
+  const types: readonly unknown[] = SQL_DATABASE_TYPES;
+  read.check('type', undefined, types.map((type) => `'${String(type)}'`).join(', '), (value) => types.includes(value));
   read.check('table', undefined, TABLE_RULE, isTableName);
   read.check('schema', undefined, 'a name of up to 48 letters, digits, _, $ and -', isIdentifier);
   read.boolean('createTable', true);

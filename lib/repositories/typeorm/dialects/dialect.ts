@@ -1,3 +1,4 @@
+import type { SqlDataSource } from '../data-source.types.js';
 import type { Sql } from '../sql-statement.js';
 import type { SqlSession } from '../sql-session.js';
 import type { TableName } from '../table-name.js';
@@ -65,6 +66,8 @@ export interface Dialect {
   isMissingTable(error: unknown): boolean;
   /** The database undid the statement for the sake of another one, and it may be repeated. */
   isRepeatable(error: unknown): boolean;
+  /** Called with each DataSource that is connected, before its first use. */
+  prepareDataSource(dataSource: SqlDataSource): void;
   /** Cuts a connection on which an answer is overdue, so that it does not go back into the pool. */
   abandon(connection: unknown): void;
 }

@@ -72,6 +72,7 @@ export const mysqlDialect: Dialect = {
 
   isMissingTable: (error) => errorMember(error, 'errno') === NO_SUCH_TABLE,
   isRepeatable: (error) => REPEATABLE.has(errorMember(error, 'errno')),
+  prepareDataSource: () => undefined,
   abandon: (connection) => (connection as { destroy?: () => void }).destroy?.(),
 };
 

@@ -4,6 +4,12 @@ import { errorMember, qualified, type Dialect } from './dialect.js';
 
 /** Serialization failure, and deadlock. */
 const REPEATABLE = new Set<unknown>(['40001', '40P01']);
+/** What is used of the pool of pg. */
+interface Pool {
+  on(event: 'connect', listener: (client: { on(event: 'error', listener: () => void): void }) => void): void;
+}
+
+const guarded = new WeakSet<Pool>();
 const UNDEFINED_TABLE = '42P01';
 
 export const postgresDialect: Dialect = {
@@ -58,8 +64,19 @@ export const postgresDialect: Dialect = {
 
   isMissingTable: (error) => errorMember(error, 'code') === UNDEFINED_TABLE,
   isRepeatable: (error) => REPEATABLE.has(errorMember(error, 'code')),
+  prepareDataSource: ({ driver }) => guardNewConnections((driver as { master?: Pool }).master),
   // With a query under way, the driver cuts the connection at once.
   abandon: (connection) => {
     (connection as { end?: () => Promise<void> }).end?.().catch(() => undefined);
   },
 };
+
+/**
+ * Between the moment when the pool hands out a new connection and the one when TypeORM listens for its errors, nobody does. A
+ * server that goes away just then would end the process with an unhandled 'error' event.
+ */
+function guardNewConnections(pool: Pool | undefined): void {
+  if (pool === undefined || guarded.has(pool)) return;
+  guarded.add(pool);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+}

@@ -54,6 +54,7 @@ export const sqliteDialect: Dialect = {
 
   isMissingTable: (error) => error instanceof Error && /no such table/.test(error.message),
   isRepeatable: (error) => /^SQLITE_(BUSY|LOCKED)/.test(String(errorMember(error, 'code'))),
+  prepareDataSource: () => undefined,
   // There is no server to wait for.
   abandon: () => undefined,
 };
