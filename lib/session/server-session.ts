@@ -64,7 +64,7 @@ export class ServerSession {
 
   set permanent(permanent: boolean) {
     assertWritable(this, 'permanent');
-    this[STATE].fields.set(PERMANENT, permanent);
+    this[STATE].fields.set(PERMANENT, Boolean(permanent));
   }
 
   get createdAt(): Date {
