@@ -134,9 +134,8 @@ describe('MongoDB', () => {
     ])('%s', async (_what, options, expected) => {
       const own = await connect(server.url, { dbName: connection.name, ...options });
       const other = await open({ connection: own });
-      const [insert] = (await commandsDuring(own, () => other.create('handle', { payload }, MINUTE))).filter(
-        ({ commandName }) => commandName === 'insert',
-      );
+      const sent = await commandsDuring(own, () => other.create('handle', { payload }, MINUTE));
+      const insert = sent.find(({ commandName }) => commandName === 'insert');
       expect(insert?.command['writeConcern']).toEqual(expected);
       await own.close();
     });

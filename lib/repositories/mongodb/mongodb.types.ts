@@ -3,6 +3,7 @@ import type { mongo } from 'mongoose';
 /** The types of the driver that mongoose brings along: there is no need for another copy of it. */
 export type Db = mongo.Db;
 export type Collection = mongo.Collection<SessionDocument>;
+export type IndexDescription = mongo.IndexDescription;
 export type MongoClient = mongo.MongoClient;
 
 /** How a session stands in the collection. */

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { reasonOf } from '../../errors/session.errors.js';
+import type { IndexDescription } from './mongodb.types.js';
 import type { SessionCollection } from './session-collection.js';
 
 const FIRST_DELAY = 1000;
@@ -9,10 +10,10 @@ const LAST_DELAY = 30_000;
  * The names are those that MongoDB itself would give, so that indexes which were made by hand are the same.
  * An index on the principal that holds the sessions without one, too, would be several times as large for nothing.
  */
-const INDEXES = [
+const INDEXES: IndexDescription[] = [
   { name: 'expiresAt_1', key: { expiresAt: 1 }, expireAfterSeconds: 0 },
   { name: 'principal_1__id_1', key: { principal: 1, _id: 1 }, partialFilterExpression: { principal: { $exists: true } } },
-] as const;
+];
 
 /** Creates the indexes in the background, and tries again until that has worked: a server may come later than its applications. */
 export class SessionIndexes {
@@ -36,7 +37,7 @@ export class SessionIndexes {
     try {
       const { sessions } = await this.collection.open();
       // Creating an index that is there changes nothing, however many processes do it at once.
-      await sessions.createIndexes(INDEXES.map((index) => ({ ...index })));
+      await sessions.createIndexes(INDEXES);
       if (this.reported !== undefined) this.logger.log(`[ServerSession] MongoDB: '${this.collection.name}' has its indexes now`);
     } catch (error) {
       if (this.stopped) return;
