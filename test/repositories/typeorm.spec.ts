@@ -5,7 +5,7 @@ import { allDatabases, makeRepository } from './typeorm-bench.js';
 const STARTUP = 120_000;
 
 for (const database of allDatabases()) {
-  describe(database.name, () => {
+  describe(`sessions in ${database.name}`, () => {
     beforeAll(() => database.start(), STARTUP);
     afterAll(() => database.stop(), STARTUP);
 

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SqlRunner } from './data-source.types.js';
 import type { Dialect, SessionRow } from './dialects/dialect.js';
 import type { Sql } from './sql-statement.js';
@@ -45,11 +45,6 @@ export class SqlSession {
       await this.runner.rollbackTransaction().catch(() => undefined);
       throw error;
     }
-  }
-
-  /** Lets others have their turn, which a driver that works synchronously does not do by itself. */
-  breathe(): Promise<void> {
-    return nextTurn();
   }
 
   /**

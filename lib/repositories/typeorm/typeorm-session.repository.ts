@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UnreadableRecordError } from '../../errors/session.errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import {
@@ -132,7 +133,13 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
   override async purgeExpired(): Promise<number> {
     const { dialect, table, connection } = this.opened;
     const order = { table, within: this.isOurs(), batch: PURGE_BATCH };
-    return connection.use((session) => dialect.purge(session, order));
+    // Each batch is an operation with a time and a connection of its own, and lets others have their turn in between.
+    for (let removed = 0; ;) {
+      const batch = await connection.use((session) => dialect.purge(session, order));
+      removed += batch;
+      if (batch < PURGE_BATCH) return removed;
+      await nextTurn();
+    }
   }
 
   private get opened(): { readonly dialect: Dialect; readonly table: Sql; readonly connection: SqlConnection } {

@@ -26,13 +26,3 @@ export async function touchReturning(
     UPDATE ${table} SET expires_at = ${now} + ${ttl} WHERE id = ${id} AND expires_at > ${now} RETURNING ${columns}`);
   return rows[0];
 }
-
-/** Repeats a statement that deletes one batch until it finds less than that. */
-export async function deleteInBatches(session: SqlSession, statement: Sql, batch: number): Promise<number> {
-  for (let removed = 0; ;) {
-    const { affected } = await session.change(statement);
-    removed += affected;
-    if (affected < batch) return removed;
-    await session.breathe();
-  }
-}

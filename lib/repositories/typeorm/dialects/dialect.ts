@@ -54,7 +54,7 @@ export interface Dialect {
   insert(session: SqlSession, table: Sql, row: NewRow): Promise<boolean>;
   /** Gives a living row a new lifetime, and reads it. */
   touch(session: SqlSession, table: Sql, columns: Sql, id: string, ttl: number): Promise<SessionRow | undefined>;
-  /** Deletes expired rows in batches; returns how many. Does nothing where another process is at it, if that can be known. */
+  /** Deletes one batch of expired rows; returns how many. Does nothing where another process is at it, if that can be known. */
   purge(session: SqlSession, order: PurgeOrder): Promise<number>;
 
   /** The statements that create the table with its indexes where they are absent. */

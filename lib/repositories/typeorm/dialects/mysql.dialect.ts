@@ -1,6 +1,5 @@
 import type { SqlSession } from '../sql-session.js';
 import { sql, text, type Sql } from '../sql-statement.js';
-import { deleteInBatches } from './common-statements.js';
 import { errorMember, qualified, type Dialect, type NewRow } from './dialect.js';
 
 const DUPLICATE_KEY = 1062;
@@ -48,7 +47,7 @@ export const mysqlDialect: Dialect = {
       const statement = sql`
         DELETE FROM ${table} WHERE expires_at <= ${mysqlDialect.now} AND ${within}
         ORDER BY expires_at LIMIT ${text(String(batch))}`;
-      return await deleteInBatches(session, statement, batch);
+      return (await session.change(statement)).affected;
     } finally {
       await session.query(sql`SELECT RELEASE_LOCK(${lock})`);
     }

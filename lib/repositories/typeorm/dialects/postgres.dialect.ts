@@ -1,5 +1,5 @@
 import { sql, text } from '../sql-statement.js';
-import { deleteInBatches, insertOnConflict, touchReturning } from './common-statements.js';
+import { insertOnConflict, touchReturning } from './common-statements.js';
 import { errorMember, qualified, type Dialect } from './dialect.js';
 
 /** Serialization failure, and deadlock. */
@@ -29,7 +29,7 @@ export const postgresDialect: Dialect = {
   insert: (session, table, row) => insertOnConflict(postgresDialect, session, table, row),
   touch: (session, table, columns, id, ttl) => touchReturning(postgresDialect, session, table, columns, id, ttl),
 
-  purge: (session, { table, within, batch }) => {
+  purge: async (session, { table, within, batch }) => {
     // A lock until the end of the statement, not of the connection: a pooler such as PgBouncer may stand in between. The
     // time is asked for in a subquery, because an index does not serve an expression that changes from row to row.
     const statement = sql`
@@ -37,7 +37,7 @@ export const postgresDialect: Dialect = {
       DELETE FROM ${table} WHERE (SELECT mine FROM turn) AND id IN (
         SELECT id FROM ${table} WHERE expires_at <= (SELECT ${postgresDialect.now}) AND ${within}
         ORDER BY expires_at LIMIT ${text(String(batch))} FOR UPDATE SKIP LOCKED)`;
-    return deleteInBatches(session, statement, batch);
+    return (await session.change(statement)).affected;
   },
 
   tableStatements: (table) => {

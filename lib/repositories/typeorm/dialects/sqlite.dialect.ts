@@ -1,5 +1,5 @@
 import { sql, text } from '../sql-statement.js';
-import { deleteInBatches, insertOnConflict, touchReturning } from './common-statements.js';
+import { insertOnConflict, touchReturning } from './common-statements.js';
 import { errorMember, qualified, type Dialect } from './dialect.js';
 
 /** How long SQLite itself waits for another process, in milliseconds: this process stands still meanwhile. */
@@ -23,12 +23,12 @@ export const sqliteDialect: Dialect = {
   insert: (session, table, row) => insertOnConflict(sqliteDialect, session, table, row),
   touch: (session, table, columns, id, ttl) => touchReturning(sqliteDialect, session, table, columns, id, ttl),
 
-  purge: (session, { table, within, batch }) => {
+  purge: async (session, { table, within, batch }) => {
     const statement = sql`
       DELETE FROM ${table} WHERE id IN (
         SELECT id FROM ${table} WHERE expires_at <= ${sqliteDialect.now} AND ${within}
         ORDER BY expires_at LIMIT ${text(String(batch))})`;
-    return deleteInBatches(session, statement, batch);
+    return (await session.change(statement)).affected;
   },
 
   tableStatements: (table) => {
