@@ -5,20 +5,25 @@ import { join } from 'node:path';
 
 export interface TinyDisk {
   readonly path: string;
+  /** Mounts it anew, read-only or not, while it is in use. */
+  setReadOnly(isReadOnly: boolean): void;
   unmount(): void;
 }
 
-/** A disk of 256 KiB, where this process may mount one: as root, outside of most containers. */
-export function mountTinyDisk(): TinyDisk | undefined {
+/** A small disk, where this process may mount one: as root, outside of most containers. */
+export function mountTinyDisk(kibibytes = 256): TinyDisk | undefined {
   const path = mkdtempSync(join(tmpdir(), 'tiny-disk-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', path], { stdio: 'ignore' });
   } catch {
     rmdirSync(path);
     return undefined;
   }
   return {
     path,
+    setReadOnly: (isReadOnly) => {
+      execFileSync('mount', ['-o', `remount,${isReadOnly ? 'ro' : 'rw'}`, path]);
+    },
     unmount: () => {
       execFileSync('umount', ['--lazy', path]);
       rmdirSync(path);

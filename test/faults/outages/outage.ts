@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Resources } from '../support/application.child.js';
+import type { StoreName, Store } from '../support/stores.js';
+import { type Audit, Crowd } from './crowd.js';
+import type { Fault } from './faults.js';
+import { buildScene, type Scene } from './scene.js';
+
+export interface OutageResult extends Audit {
+  readonly store: string;
+  readonly fault: string;
+  readonly durable: boolean;
+  /** Milliseconds from the end of the fault until all clients were served. */
+  readonly recovery: number;
+  /** Of the application, at rest, before and after. */
+  readonly before: Resources | undefined;
+  readonly after: Resources | undefined;
+}
+
+/** A back end under load, before, while and after something goes wrong. */
+export async function runOutage(name: StoreName | string, store: Store, fault: Fault, milliseconds: number): Promise<OutageResult> {
+  const scene = await buildScene(store, { isProxied: fault.isProxied ?? false, applications: fault.applications ?? 1 });
+  try {
+    const crowd = new Crowd(scene.applications.map(({ url }) => url));
+    crowd.start();
+    await crowd.recovery();
+    await sleep(500);
+    await crowd.stop();
+    const before = await atRest(scene, fault);
+    crowd.start();
+    await crowd.recovery();
+    await fault.happen(scene, milliseconds);
+    const recovery = await crowd.recovery();
+    await sleep(300);
+    await crowd.stop();
+    const audit = await crowd.audit();
+    await crowd.stop();
+    const after = await atRest(scene, fault);
+    return { store: name, fault: fault.name, durable: store.durable, recovery, before, after, ...audit };
+  } finally {
+    await scene.close();
+  }
+}
+
+async function atRest({ applications }: Scene, { endsApplication = false }: Fault): Promise<Resources | undefined> {
+  if (endsApplication) return undefined;
+  await sleep(300);
+  return applications[0]?.resources();
+}

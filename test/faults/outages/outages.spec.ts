@@ -1,0 +1,29 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { startStore, type Store } from '../support/stores.js';
+import { expectNothingLost } from './expectations.js';
+import { APPLICATION_KILLED, SERVER_FAULTS } from './faults.js';
+import { runOutage } from './outage.js';
+
+const PATIENCE = 60_000;
+const SHORT = 1_500;
+
+/** In short: `npm run test:faults` does all faults to all back ends. */
+const CASES = [
+  ['redis', SERVER_FAULTS.filter(({ name }) => /killed|SIGSTOP|within a reply/.test(name))],
+  ['postgres', SERVER_FAULTS.filter(({ name }) => /killed/.test(name))],
+  ['filesystem', [APPLICATION_KILLED]],
+] as const;
+
+describe.each(CASES)('While 32 clients use sessions on %s,', (name, faults) => {
+  let store: Store;
+  beforeAll(async () => {
+    store = await startStore(name);
+  }, PATIENCE);
+  afterAll(() => store.stop(), PATIENCE);
+
+  it.each(faults.map((fault) => [fault.name, fault] as const))(
+    '%s: nothing acknowledged is lost, nothing hangs, and all recovers',
+    async (_name, fault) => expectNothingLost(await runOutage(name, store, fault, SHORT), fault),
+    PATIENCE,
+  );
+});
