@@ -30,12 +30,9 @@ export function assertJsonNesting(json: Buffer): void {
   }
 }
 
-/** Where the closing quote is. */
+/** Where the closing quote is, or the end of a text that has none. */
 function endOfText(json: Buffer, start: number): number {
-  for (let end = json.indexOf(QUOTE, start + 1); end >= 0; end = json.indexOf(QUOTE, end + 1)) {
-    let backslashes = 0;
-    while (json[end - 1 - backslashes] === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return end;
-  }
-  return json.length;
+  let at = start + 1;
+  while (at < json.length && json[at] !== QUOTE) at += json[at] === BACKSLASH ? 2 : 1;
+  return at;
 }

@@ -143,7 +143,7 @@ describe('The options', () => {
     [{ cookie: { maxAge: 5 } }, /^'cookie.maxAge' is not an option; allowed: domain, httpOnly, name, /],
   ])('%j is refused, and why', (given, fault) => {
     const faults = faultsOf(given);
-    expect(faults).toContainEqual(typeof fault === 'string' ? fault : expect.stringMatching(fault));
+    expect(faults.join('\n')).toMatch(fault);
     expect(faults).toHaveLength(1);
   });
 
@@ -239,7 +239,8 @@ describe('The options of the cookie', () => {
     fc.assert(
       fc.property(text, text, text, (name, domain, path) => {
         const cookie = { name, domain, path: `/${path}` };
-        if (faultsOf({ cookie }).length === 0) expect(stringifySetCookie({ value: 'x', ...cookie })).toContain(`${name}=x`);
+        const isRefused = faultsOf({ cookie }).length > 0;
+        expect(isRefused || stringifySetCookie({ value: 'x', ...cookie }).startsWith(`${name}=x`)).toBe(true);
       }),
       { numRuns: FUZZ_RUNS * 3 },
     );

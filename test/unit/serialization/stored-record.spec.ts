@@ -63,8 +63,8 @@ function readsOrRefuses(codec: StoredRecordCodec, bytes: Uint8Array): RecordCont
   try {
     return codec.decode('handle', bytes);
   } catch (error) {
-    expect(error).toBeInstanceOf(UnreadableRecordError);
-    return undefined;
+    if (error instanceof UnreadableRecordError) return undefined;
+    throw error;
   }
 }
 
@@ -90,7 +90,7 @@ describe.each(CODECS)('A stored record, %s,', (name, codec) => {
         const original = Buffer.from(bytes);
         for (const { at, bit } of flips) bytes[at % bytes.length]! ^= 1 << bit;
         const read = readsOrRefuses(codec, bytes);
-        if (name === 'encrypted' && !original.equals(bytes)) expect(read).toBeUndefined();
+        expect(name === 'encrypted' && !original.equals(bytes) && read !== undefined).toBe(false);
       }),
       { numRuns: FUZZ_RUNS },
     );
