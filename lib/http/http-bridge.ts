@@ -1,4 +1,5 @@
 import type { HttpAdapterHost } from '@nestjs/core';
+import type { IncomingMessage } from 'node:http';
 import { type FastifyReply, type HttpExchange, type HttpRequest, linkReply } from './http-exchange.js';
 import { installGate } from './response-gate.js';
 import type { RequestSessions } from './request-sessions.js';
@@ -6,8 +7,8 @@ import type { RequestSessions } from './request-sessions.js';
 /** Where the framework's own instance, Express' or Fastify's, holds the sessions of its application. */
 const SESSIONS = Symbol('server-session.sessions');
 
-/** Express' application holds the prototype of its responses; to change each response instead is several times as slow. */
-type Framework = { [SESSIONS]?: RequestSessions; response?: object };
+/** Express' application holds the prototypes of its requests and responses. */
+type Framework = { [SESSIONS]?: RequestSessions; request?: object; response?: object };
 
 /** The part of Fastify's instance that is used here. */
 interface FastifyLike {
@@ -26,7 +27,8 @@ export class HttpBridge {
       if (framework === undefined) return;
       framework[SESSIONS] = sessions;
       if (adapter?.getType() === 'fastify') linkReplies(framework);
-      else if (framework.response !== undefined) installGate(framework.response);
+      if (framework.response !== undefined) installGate(framework.response);
+      if (framework.request !== undefined) showSessions(framework.request, sessions);
     });
   }
 }
@@ -40,5 +42,21 @@ function linkReplies(fastify: FastifyLike): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     linkReply(request.raw, reply);
     done();
+  });
+}
+
+/**
+ * `req.session` for all requests of an Express application. On the prototype, because a property of its own costs each request
+ * several microseconds; whoever assigns one all the same has it.
+ */
+function showSessions(prototype: object, sessions: RequestSessions): void {
+  Object.defineProperty(prototype, 'session', {
+    configurable: true,
+    get(this: IncomingMessage) {
+      return sessions.sessionOf(this);
+    },
+    set(this: IncomingMessage, value: unknown) {
+      Object.defineProperty(this, 'session', { value, writable: true, enumerable: true, configurable: true });
+    },
   });
 }

@@ -28,7 +28,7 @@ export class RequestSession implements GateKeeper {
 
   constructor(
     private exchange: HttpExchange,
-    readonly lifecycle: SessionLifecycle,
+    private readonly lifecycle: SessionLifecycle,
     private readonly cookie: SessionCookie,
     private readonly advice: SecureCookieAdvice,
   ) {
@@ -43,11 +43,16 @@ export class RequestSession implements GateKeeper {
     return (this.loading ??= this.loadFromStore());
   }
 
+  /** The session, once it is loaded. */
+  get loaded(): ServerSession | undefined {
+    return this.session;
+  }
+
   /** A middleware may have come with Node's request before the framework's is known. */
   seenBy(exchange: HttpExchange): void {
     if (this.exchange.request === exchange.request) return;
     this.exchange = { ...exchange, rawResponse: this.exchange.rawResponse };
-    if (this.session !== undefined) exchange.request.session = this.session;
+    this.show();
   }
 
   isSettled(): boolean {
@@ -125,10 +130,16 @@ export class RequestSession implements GateKeeper {
     if (this.lifecycle.notesRequests) state.request = () => this.exchange.request;
     this.session = toServerSession(state, this.lifecycle);
     if (state.sid !== undefined && this.cookies.outdated.has(state.sid)) state.cookie = 'set';
+    this.show();
+    return this.session;
+  }
+
+  /** As `req.session`, where the framework's prototype does not show it already. */
+  private show(): void {
     const { request, rawRequest } = this.exchange;
+    if (this.session === undefined || request.session === this.session) return;
     request.session = this.session;
     if (rawRequest !== request) Object.assign(rawRequest, { session: this.session });
-    return this.session;
   }
 
   private setCookie(state: SessionState): string | undefined {

@@ -77,7 +77,7 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
     repository = new RecordingRepository();
     running = await startApplication({
       adapter,
-      session: { repository, storeTimeout: '80ms', ...options },
+      session: { repository, storeTimeout: '500ms', ...options },
       controllers: [StoreController],
       configure: (app) => app.useGlobalFilters(...filters),
     });
