@@ -116,6 +116,8 @@ describe.each(CONSUMERS)('In an empty application ($name)', ({ nest, type }) => 
   it.each([
     ['redis', 'npm install ioredis'],
     ['memcached', 'npm install memcache-client'],
+    ['mongodb', 'npm install @nestjs/mongoose mongoose'],
+    ['typeorm', 'npm install @nestjs/typeorm typeorm'],
   ])(
     "says at boot what to install for type '%s'",
     async (backEnd, advice) => {
