@@ -6,8 +6,8 @@ import type { ListedSession, SessionListing } from './session-listing.js';
 
 /** Sessions read, and then ended, in one go. */
 const BATCH = 500;
-/** Ends that are under way at the same time. */
-const PARALLEL = 50;
+/** Ends that are under way at the same time: not so many that they wait for one another's connections past their deadline. */
+const PARALLEL = 20;
 /** A session that goes on under another id as it is listed is found in the next pass; whoever does so all the time, in one of these. */
 const PASSES = 5;
 
