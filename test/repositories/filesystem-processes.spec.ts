@@ -49,9 +49,9 @@ describe('The filesystem back end in several processes', () => {
     'loses no increment of one session to another process',
     async () => {
       await create('shared', '0');
-      const tasks = Array.from({ length: 3 }, () => start({ do: 'increment', dir, handle: 'shared', times: 100 }));
+      const tasks = Array.from({ length: 4 }, () => start({ do: 'increment', dir, handle: 'shared', times: 150 }));
       await Promise.all(tasks.map((child) => child.ended()));
-      expect(await textOf('shared')).toBe('300');
+      expect(await textOf('shared')).toBe('600');
     },
     PATIENCE,
   );

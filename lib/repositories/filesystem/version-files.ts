@@ -51,7 +51,7 @@ export async function expiryOf(folder: string): Promise<number | undefined> {
 export async function removeSuperseded(folder: string, { plain, settled }: VersionFiles, mine?: number): Promise<void> {
   const superseded = [...settled, ...plain.slice(0, -1)].sort((a, b) => a - b);
   for (const version of superseded) {
-    if (settled.includes(version)) await rm(versionPath(folder, version) + SETTLED, { force: true });
+    if (settled.includes(version)) await rm(settledPath(folder, version), { force: true });
     if (!plain.includes(version)) continue;
     if (version !== mine && !(await isAbandoned(folder, version))) {
       if (mine !== undefined && mine > version) await settle(folder, mine);
@@ -65,15 +65,18 @@ export function versionPath(folder: string, version: number): string {
   return join(folder, String(version));
 }
 
+export function settledPath(folder: string, version: number): string {
+  return versionPath(folder, version) + SETTLED;
+}
+
 async function settle(folder: string, version: number): Promise<void> {
-  const path = versionPath(folder, version);
-  await orUndefined('ENOENT', rename(path, path + SETTLED));
+  await orUndefined('ENOENT', rename(versionPath(folder, version), settledPath(folder, version)));
 }
 
 /** A version is superseded when its successor is linked, which is at most as long ago as that one was last changed. */
 async function isAbandoned(folder: string, version: number): Promise<boolean> {
-  const successor = versionPath(folder, version + 1);
-  for (const path of [successor, successor + SETTLED, versionPath(folder, version)]) {
+  const successor = version + 1;
+  for (const path of [versionPath(folder, successor), settledPath(folder, successor), versionPath(folder, version)]) {
     const stat = await orUndefined('ENOENT', lstat(path));
     if (stat !== undefined) return Date.now() - stat.ctimeMs > WRITER_PATIENCE;
   }

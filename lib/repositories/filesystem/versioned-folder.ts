@@ -1,8 +1,8 @@
-import { link, lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno, orUndefined } from './errno.js';
 import { TemporaryFolder } from './temporary-folder.js';
-import { expiryOf, listVersions, removeSuperseded, versionPath, WRITER_PATIENCE } from './version-files.js';
+import { expiryOf, listVersions, removeSuperseded, settledPath, versionPath, WRITER_PATIENCE } from './version-files.js';
 
 /** The newest version of a handle. */
 export interface VersionFile {
@@ -30,9 +30,9 @@ const SHARD_LENGTH = 2;
  * `tmp` or a superseded version, which later writers and the purge take.
  *
  * One thing is left to tell apart: a writer that comes too late, when n and the first n+1 are long gone, can link another n+1.
- * Hence only the writer of n+1 removes n, after it has looked around: if it finds n still there, or nothing newer than its own,
- * it has succeeded. Others leave n alone until that writer must be dead. So removals have an order, which `removeSuperseded`
- * keeps.
+ * Hence only the writer of n+1 removes n, after it has looked around: if the very n that it was based on is still there, or
+ * nothing newer than its own, it has succeeded. Others leave n alone until that writer must be dead. So removals have an order,
+ * which `removeSuperseded` keeps. A writer holds its n open meanwhile, so that no other file can be taken for it.
  *
  * The expiry of a session is the modification time of its file: a purge reads no file, and a touch writes none.
  */
@@ -88,23 +88,17 @@ export class VersionedFolder {
 
   async replace(handle: string, base: number, content: Buffer, expiry: number): Promise<'updated' | 'conflict' | 'gone'> {
     const folder = this.folderOf(handle);
-    const latest = (await listVersions(folder)).plain.at(-1);
-    if (latest === undefined) return 'gone';
-    if (latest !== base) return 'conflict';
-    const stat = await orUndefined('ENOENT', lstat(versionPath(folder, base)));
-    if (stat !== undefined && stat.mtimeMs <= Date.now()) return 'gone';
-    const draft = await this.temporary.writeFile(content, expiry);
+    // Opened before looking: if it is the newest afterwards, it is no late writer's file.
+    const held = await orUndefined('ENOENT', open(versionPath(folder, base)));
     try {
-      await link(draft, versionPath(folder, base + 1));
-    } catch (error) {
-      if (isErrno(error, 'EEXIST')) return 'conflict';
-      // The folder was renamed away meanwhile. (The draft cannot be what is missing: it was just written.)
-      if (isErrno(error, 'ENOENT') && (await listVersions(folder)).plain.length === 0) return 'gone';
-      throw error;
+      const latest = (await listVersions(folder)).plain.at(-1);
+      const end = latest === base && held ? (await held.stat()).mtimeMs : await expiryOf(folder);
+      if (end === undefined || end <= Date.now()) return 'gone';
+      if (latest !== base || held === undefined) return 'conflict';
+      return await this.follow(folder, base, held, await this.temporary.writeFile(content, expiry));
     } finally {
-      await rm(draft, { force: true });
+      await held?.close();
     }
-    return this.lookAround(folder, base);
   }
 
   /** @returns whether there was something that had not expired. */
@@ -147,19 +141,28 @@ export class VersionedFolder {
     return removed;
   }
 
-  /** Whether the version that was just linked to follow `base` did so in time. */
-  private async lookAround(folder: string, base: number): Promise<'updated' | 'conflict' | 'gone'> {
-    const versions = await listVersions(folder);
-    const { plain, settled } = versions;
-    if (plain.length === 0) return 'gone';
-    const isFirstOfItsNumber = plain.includes(base) && !settled.includes(base + 1);
-    if (plain.at(-1) !== base + 1 && !isFirstOfItsNumber) {
-      // Too late: what was linked is below the current version, and nobody has seen it.
-      await rm(versionPath(folder, base + 1), { force: true });
+  /** Lets a finished file follow `base`, if it is the first to do so. */
+  private async follow(folder: string, base: number, held: FileHandle, draft: string): Promise<'updated' | 'conflict' | 'gone'> {
+    const next = versionPath(folder, base + 1);
+    try {
+      await link(draft, next);
+      const versions = await listVersions(folder);
+      if (versions.plain.length === 0) return 'gone';
+      if (versions.plain.at(-1) === base + 1 || (await isInTime(folder, base, held, draft))) {
+        await removeSuperseded(folder, versions, base);
+        return 'updated';
+      }
+      // What was linked is below the current version, and nobody has seen it.
+      await rm(next, { force: true });
       return 'conflict';
+    } catch (error) {
+      if (isErrno(error, 'EEXIST')) return 'conflict';
+      // The folder was renamed away meanwhile. (The draft cannot be what is missing: it was just written.)
+      if (isErrno(error, 'ENOENT') && (await listVersions(folder)).plain.length === 0) return 'gone';
+      throw error;
+    } finally {
+      await rm(draft, { force: true });
     }
-    await removeSuperseded(folder, versions, base);
-    return 'updated';
   }
 
   /** Makes room for another session of the same handle. False if the one that is there lives. */
@@ -194,6 +197,16 @@ export class VersionedFolder {
   private folderOf(handle: string): string {
     return join(this.root, handle.slice(0, SHARD_LENGTH), handle);
   }
+}
+
+/** Whether a version that was linked after `base`, and is not the newest any more, was the first one after it. */
+async function isInTime(folder: string, base: number, held: FileHandle, draft: string): Promise<boolean> {
+  const numberOf = async (path: string): Promise<bigint | undefined> => (await orUndefined('ENOENT', lstat(path, { bigint: true })))?.ino;
+  // In this order: a settled successor is removed after its base.
+  const successor = await numberOf(settledPath(folder, base + 1));
+  if (successor !== undefined && successor !== (await numberOf(draft))) return false;
+  // While it is open, no other file gets its number.
+  return (await held.stat({ bigint: true })).ino === (await numberOf(versionPath(folder, base)));
 }
 
 /** Renames a folder, unless there is one of that name with something in it. */
