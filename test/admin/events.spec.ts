@@ -90,9 +90,9 @@ describe('Session events', () => {
     const repository = new MemorySessionRepository();
     const create = repository.create.bind(repository);
     repository.create = (handle, record) => create(handle, record, 60_000);
-    const heard = await start({ type: 'null', repository, absoluteLifetime: '600ms', lifetime: '1m' });
+    const heard = await start({ type: 'null', repository, absoluteLifetime: '2s', lifetime: '1m' });
     const { browser, handle } = await app.loggedIn('ann');
-    await pause(650);
+    await pause(2050);
     await browser.clone().get('me');
     await browser.get('me');
     await settled();
