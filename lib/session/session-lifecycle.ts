@@ -271,8 +271,11 @@ export class SessionLifecycle {
     const found = await this.readOrReport(handle, touch);
     if (isSession(found)) return this.loaded(id, handle, found, touch, now);
     if (isRetired(found)) {
-      // The touch gave a retired record a full lifetime; it must end on time.
-      if (touch) await this.stored.update(handle, found.content, found.version);
+      if (touch) {
+        // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
+        this.touches.note(handle, now);
+        await this.stored.update(handle, found.content, found.version);
+      }
       const to = found.content.to === undefined ? undefined : await this.follow(found.content.to);
       if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
     }

@@ -101,8 +101,12 @@ export class StoredSessions {
 
   /** Milliseconds from now that a record has to live: the idle time, but not past the absolute deadline. */
   lifetimeOf(content: RecordContent): number {
-    if (content.kind === 'retired') return Math.max(1, content.until - Date.now());
-    const { lifetime } = this.options;
+    const { lifetime, regenerateGrace } = this.options;
+    if (content.kind === 'retired') {
+      // Not longer than the grace even where another process, with a clock that is ahead, wrote it.
+      const longest = content.to === undefined ? lifetime : regenerateGrace;
+      return Math.max(1, Math.min(content.until - Date.now(), longest));
+    }
     return content.deadline === undefined ? lifetime : Math.min(lifetime, content.deadline - Date.now());
   }
 

@@ -19,6 +19,8 @@ interface Entry {
 
 /** What an entry costs besides its payload, roughly: for the bound in bytes. */
 const ENTRY_OVERHEAD = 200;
+/** At a bound, expired sessions are looked for this often, in milliseconds: it means a walk over all entries. */
+const SWEEP_INTERVAL = 1_000;
 
 /**
  * Sessions in this process's memory, bounded in number and bytes. They are gone when it ends, and other processes do not see
@@ -27,6 +29,7 @@ const ENTRY_OVERHEAD = 200;
 export class MemorySessionRepository extends SessionRepository implements ListableSessionRepository {
   private readonly entries: LRUCache<string, Entry>;
   private readonly byPrincipal = new Map<string, Set<string>>();
+  private sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: MemorySessionOptions = {}) {
     super();
@@ -95,8 +98,19 @@ export class MemorySessionRepository extends SessionRepository implements Listab
     // The cache would drop it without a word, and with it the record before.
     if (payload.length + ENTRY_OVERHEAD > this.entries.maxSize)
       throw new Error(`a session of ${payload.length} bytes does not fit into the memory back end (option 'memory.maxBytes')`);
+    this.makeRoom(payload.length + ENTRY_OVERHEAD);
     this.entries.set(handle, { payload: Uint8Array.from(payload), principal, version }, { ttl: wholeLifetime(ttl) });
     return String(version);
+  }
+
+  /** At a bound the cache would forget the longest unused session, be it alive: what has expired goes before. */
+  private makeRoom(bytes: number): void {
+    const { size, max, calculatedSize, maxSize } = this.entries;
+    if (size < max && calculatedSize + bytes <= maxSize) return;
+    const now = performance.now();
+    if (now - this.sweptAt < SWEEP_INTERVAL) return;
+    this.sweptAt = now;
+    this.entries.purgeStale();
   }
 
   private link(principal: string | undefined, handle: string): void {

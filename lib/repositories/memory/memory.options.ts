@@ -1,6 +1,6 @@
 import type { OptionReader } from '../../options/option-reader.js';
 
-/** Bounds of the memory back end; at a bound, the sessions that were not used for longest go first. */
+/** Bounds of the memory back end; at a bound expired sessions go first, then those that were not used for longest. */
 export interface MemorySessionOptions {
   /** @default 100000 */
   maxEntries?: number;
