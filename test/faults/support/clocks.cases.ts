@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Browser } from '../../e2e/browser.js';
+import { ApplicationProcess } from './application-process.js';
+import { startStore, type Store, type StoreName } from './stores.js';
+
+const PATIENCE = 90_000;
+const MINUTE = 60_000;
+
+/** For stores with a clock of their own; files have that of the machine. */
+export function describeClocks(name: StoreName): void {
+  describe(`Processes whose clocks are wrong by a minute, on ${name},`, () => {
+    let store: Store;
+    let right: ApplicationProcess;
+    let ahead: ApplicationProcess;
+    let behind: ApplicationProcess;
+    let farAhead: ApplicationProcess;
+
+    const start = (clockOffset = 0): Promise<ApplicationProcess> =>
+      ApplicationProcess.start(
+        { ...store.session(), lifetime: '3s', touchInterval: 0, regenerateGrace: '1s', absoluteLifetime: '150s' },
+        { clockOffset },
+      );
+    beforeAll(async () => {
+      store = await startStore(name);
+      [right, ahead, behind, farAhead] = await Promise.all([start(), start(MINUTE), start(-MINUTE), start(4 * MINUTE)]);
+    }, PATIENCE);
+    afterAll(async () => {
+      await Promise.all([right, ahead, behind, farAhead].map((process) => process.close()));
+      await store.stop();
+    }, PATIENCE);
+
+    /** The same browser in front of another process. */
+    const at = ({ url }: ApplicationProcess, { jar }: Browser): Browser => {
+      const browser = new Browser(url);
+      for (const [key, value] of jar) browser.jar.set(key, value);
+      return browser;
+    };
+    const begin = async (process: ApplicationProcess): Promise<Browser> => {
+      const browser = new Browser(process.url);
+      await browser.post('set/n/1');
+      return browser;
+    };
+    const look = async (process: ApplicationProcess, browser: Browser): Promise<unknown> => (await at(process, browser).get('data')).json;
+    const everybody = (): ApplicationProcess[] => [right, ahead, behind];
+
+    it(
+      'end no session early: whoever begins one, all find it, and what they change stays',
+      async () => {
+        for (const process of everybody()) {
+          const browser = await begin(process);
+          for (const other of everybody()) expect(await look(other, browser)).toEqual({ n: '1' });
+          for (const other of everybody()) expect((await at(other, browser).post('set/m/2')).status).toBe(201);
+          expect(await look(right, browser)).toEqual({ n: '1', m: '2' });
+        }
+      },
+      PATIENCE,
+    );
+
+    it(
+      'do not prolong one: it ends by the clock of the store, for all of them',
+      async () => {
+        const browsers = await Promise.all(everybody().map(begin));
+        await sleep(4_200);
+        for (const browser of browsers) for (const process of everybody()) expect(await look(process, browser)).toEqual({});
+      },
+      PATIENCE,
+    );
+
+    it(
+      'leave no old id alive for longer: it ends for all of them though it is used all the time',
+      async () => {
+        const browsers = await Promise.all(everybody().map(begin));
+        const old = browsers.map((browser) => browser.clone());
+        await Promise.all(browsers.map((browser) => browser.post('regenerate')));
+        const useAll = (): Promise<unknown[]> => Promise.all(old.flatMap((browser) => everybody().map((other) => look(other, browser))));
+        for (let waited = 0; waited < 3_500; waited += 500) {
+          await useAll();
+          await sleep(500);
+        }
+        for (const found of await useAll()) expect(found).toEqual({});
+      },
+      PATIENCE,
+    );
+
+    it(
+      'keep the absolute lifetime of 150 s to within that minute: only one that is four minutes ahead finds it over',
+      async () => {
+        const browser = await begin(right);
+        expect(await look(ahead, browser)).toEqual({ n: '1' });
+        expect(await look(farAhead, browser)).toEqual({});
+      },
+      PATIENCE,
+    );
+  });
+}
