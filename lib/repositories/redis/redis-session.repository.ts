@@ -12,9 +12,13 @@ import {
   type StoredRecord,
   type UpdateResult,
 } from '../session-repository.js';
+import { OptionReader } from '../../options/option-reader.js';
+import { InvalidationListener } from './invalidation.listener.js';
 import { KeyScan } from './key-scan.js';
+import { NearCache } from './near-cache.js';
 import { type IndexEntry, PrincipalIndex } from './principal-index.js';
 import { RedisConnection } from './redis.connection.js';
+import { resolveNearCache } from './redis.options.js';
 import { SET_IF_VERSION } from './redis.scripts.js';
 import { decodeValue, encodeValue, HEAD_LENGTH, tagInHead, tagOf } from './redis.value.js';
 
@@ -36,6 +40,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   private constructor(
     private readonly connection: RedisConnection,
     private readonly prefix: string,
+    private readonly near?: { readonly cache: NearCache; readonly listener: InvalidationListener },
   ) {
     super();
     this.index = new PrincipalIndex(prefix);
@@ -44,7 +49,11 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
 
   /** @throws MissingPackageError when ioredis is needed and not installed. */
   static async create({ redis, keyPrefix, storeTimeout }: ResolvedSessionOptions): Promise<RedisSessionRepository> {
-    return new RedisSessionRepository(await RedisConnection.open(redis, storeTimeout), keyPrefix);
+    const connection = await RedisConnection.open(redis, storeTimeout);
+    if (redis?.nearCache === undefined) return new RedisSessionRepository(connection, keyPrefix);
+    const cache = new NearCache(resolveNearCache(new OptionReader({ ...redis.nearCache }, [])));
+    const listener = new InvalidationListener(connection.client as Redis, keyPrefix, cache);
+    return new RedisSessionRepository(connection, keyPrefix, { cache, listener });
   }
 
   override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
@@ -57,6 +66,14 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    const cache = this.near?.cache;
+    if (cache === undefined) return this.readFromServer(handle, touch);
+    // A touch has to reach the server in any case.
+    const known = touch === undefined ? cache.get(handle) : undefined;
+    return known ?? cache.load(handle, () => this.readFromServer(handle, touch));
+  }
+
+  private async readFromServer(handle: string, touch?: number): Promise<StoredRecord | undefined> {
     const client = await this.connection.ready();
     const key = this.prefix + handle;
     const reply = touch === undefined ? client.getBuffer(key) : client.getexBuffer(key, 'PX', toPx(touch));
@@ -78,7 +95,9 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     const version = String(Number(base) + 1);
     const tag = tagOf(principal);
     const args = [base, encodeValue(version, tag, payload), toPx(ttl)];
-    const status = await SET_IF_VERSION.run(client, this.prefix + handle, args).catch(explainWrongType);
+    const status = await SET_IF_VERSION.run(client, this.prefix + handle, args)
+      .catch(explainWrongType)
+      .finally(() => this.near?.cache.forget(handle));
     if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
     if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
     return { status: 'updated', version };
@@ -86,7 +105,8 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
 
   override async delete(handle: string): Promise<boolean> {
     const client = await this.connection.ready();
-    return (await client.del(this.prefix + handle)) > 0;
+    const deleted = await client.del(this.prefix + handle).finally(() => this.near?.cache.forget(handle));
+    return deleted > 0;
   }
 
   async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
@@ -112,6 +132,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   override onApplicationShutdown(): Promise<void> {
+    this.near?.listener.close();
     return this.connection.close();
   }
 

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { RedisOptions } from 'ioredis';
+import { withDeadline } from '../../session/deadline.js';
 import { loadPackage } from '../load-package.js';
 import type { RedisClient } from './redis-session.repository.js';
 import type { RedisSessionOptions } from './redis.options.js';
@@ -12,7 +13,7 @@ export class RedisConnection {
   private static readonly logger = new Logger('ServerSession');
 
   private constructor(
-    private readonly client: RedisClient,
+    readonly client: RedisClient,
     private readonly isOurs: boolean,
     private readonly timeout: number,
   ) {
@@ -20,7 +21,7 @@ export class RedisConnection {
   }
 
   /** Begins to connect, and does not wait for it: an application starts without its Redis, and finds it later. */
-  static async open(options: RedisSessionOptions = {}, timeout: number): Promise<RedisConnection> {
+  static async open({ nearCache: _nearCache, ...options }: RedisSessionOptions = {}, timeout: number): Promise<RedisConnection> {
     if ('client' in options) return new RedisConnection(options.client, false, timeout);
     const { Redis, Cluster } = await loadPackage(() => import('ioredis'), "type 'redis'", 'ioredis');
     const own: RedisOptions = {
@@ -56,9 +57,10 @@ export class RedisConnection {
 
   async close(): Promise<void> {
     if (!this.isOurs) return;
-    // A farewell to a server that is not there would be waited for in vain.
-    if (this.client.status !== 'ready') this.client.disconnect();
-    else await this.client.quit().catch(() => this.client.disconnect());
+    const { client, timeout } = this;
+    // A farewell to a server that is not there, or does not answer, would be waited for in vain.
+    if (client.status !== 'ready') return client.disconnect();
+    await withDeadline(client.quit(), timeout, () => new Error('no answer')).catch(() => client.disconnect());
   }
 
   private async untilReady(): Promise<RedisClient> {
