@@ -15,9 +15,9 @@ async function storeOf({ store, location }: StoreLocation): Promise<SessionStore
       return new RedisStore({ client });
     }
     case 'filesystem':
-      return new (sessionFileStore(session))({ path: location, ttl: LIFETIME, logFn: () => undefined, reapInterval: -1 });
+      return new (sessionFileStore(session))({ path: location, ttl: LIFETIME, logFn: () => undefined });
     case 'postgres':
-      return new (connectPgSimple(session))({ conString: location, createTableIfMissing: true, pruneSessionInterval: false });
+      return new (connectPgSimple(session))({ conString: location, createTableIfMissing: true });
     case 'mongodb':
       return MongoStore.create({ mongoUrl: location, collectionName: 'express_sessions' }) as unknown as SessionStore;
     case 'memory':

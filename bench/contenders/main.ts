@@ -21,7 +21,8 @@ export interface ContenderSetup extends StoreLocation {
 }
 
 /** What the parent asks and hears. */
-export type ContenderReport = { readonly port: number } | { readonly cpuMicros: number; readonly rssBytes: number; readonly heapBytes: number };
+export type ContenderReport =
+  { readonly port: number } | { readonly cpuMicros: number; readonly rssBytes: number; readonly heapBytes: number };
 
 async function main(setup: ContenderSetup): Promise<void> {
   const load = CONTENDERS[setup.contender];
@@ -49,6 +50,7 @@ function send(report: ContenderReport): void {
 }
 
 process.on('message', () => {
+  // There only where memory is weighed.
   globalThis.gc?.();
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();

@@ -8,7 +8,7 @@ function optionsFor({ store, location }: StoreLocation): ServerSessionOptions {
     case 'redis':
       return { type: 'redis', redis: { client: new Redis(location) } };
     case 'memory':
-      return { type: 'memory', memory: { maxEntries: 200_000, maxBytes: 2 ** 30 } };
+      return { type: 'memory' };
     case 'filesystem':
       return { type: 'filesystem', filesystem: { dir: location, threshold: 0 } };
     case 'postgres':
