@@ -22,7 +22,7 @@ export function mountTinyDisk(kibibytes = 256): TinyDisk | undefined {
   return {
     path,
     setReadOnly: (isReadOnly) => {
-      execFileSync('mount', ['-o', `remount,${isReadOnly ? 'ro' : 'rw'}`, path]);
+      execFileSync('mount', ['-o', `remount,${isReadOnly ? 'ro' : 'rw'}`, path], { stdio: 'ignore' });
     },
     unmount: () => {
       execFileSync('umount', ['--lazy', path]);

@@ -42,7 +42,13 @@ export class Client {
 
   /** What is there in the end. @throws when it cannot be read. */
   async audit(): Promise<{ found: number; lost: number }> {
-    const { status, text } = await this.send('GET', '/data');
+    let reply = await this.send('GET', '/data');
+    // The last connections that the fault broke may only be noticed now.
+    for (let tries = 0; reply.status !== 200 && tries < 5; tries++) {
+      await sleep(500);
+      reply = await this.send('GET', '/data');
+    }
+    const { status, text } = reply;
     if (status !== 200) throw new Error(`the session cannot be read in the end: ${status} ${text}`);
     const lost = this.ledger.missingIn(JSON.parse(text) as Record<string, unknown>).length;
     return { found: this.ledger.size - lost, lost };

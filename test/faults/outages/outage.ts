@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApplicationProcess } from '../support/application-process.js';
 import type { Resources } from '../support/application.child.js';
 import type { StoreName, Store } from '../support/stores.js';
 import { type Audit, Crowd } from './crowd.js';
@@ -14,6 +15,8 @@ export interface OutageResult extends Audit {
   /** Of the application, at rest, before and after. */
   readonly before: Resources | undefined;
   readonly after: Resources | undefined;
+  /** Milliseconds in which the applications could do nothing because the machine was busy. */
+  readonly stall: number;
 }
 
 /** A back end under load, before, while and after something goes wrong. */
@@ -35,10 +38,16 @@ export async function runOutage(name: StoreName | string, store: Store, fault: F
     const audit = await crowd.audit();
     await crowd.stop();
     const after = await atRest(scene, fault);
-    return { store: name, fault: fault.name, durable: store.durable, recovery, before, after, ...audit };
+    const resources = await Promise.all(alive(scene, fault).map((application) => application.resources()));
+    const stall = Math.max(...resources.map(({ longestStall }) => longestStall));
+    return { store: name, stall, fault: fault.name, durable: store.durable, recovery, before, after, ...audit };
   } finally {
     await scene.close();
   }
+}
+
+function alive({ applications }: Scene, { endsApplication = false }: Fault): readonly ApplicationProcess[] {
+  return endsApplication ? applications.slice(1) : applications;
 }
 
 async function atRest({ applications }: Scene, { endsApplication = false }: Fault): Promise<Resources | undefined> {

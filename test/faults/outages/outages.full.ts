@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startStore, STORES, type Store } from '../support/stores.js';
+import { itUnless } from '../../servers/it-unless.js';
+import { startStore, STORES, type Store, variableOf } from '../support/stores.js';
 import { expectPagesMeanwhile } from './degrade.js';
 import { mountDiskStore } from './disk-faults.js';
 import { expectNothingLost } from './expectations.js';
@@ -29,13 +30,14 @@ describe.each(STORES)('While 32 clients use sessions on %s,', (name) => {
   afterAll(() => store.stop(), PATIENCE);
 
   const faults = [...(name === 'filesystem' ? [] : SERVER_FAULTS), APPLICATION_KILLED];
-  it.each(faults.map((fault) => [fault.name, fault] as const))(
+  itUnless(variableOf(name)).each(faults.map((fault) => [fault.name, fault] as const))(
     '%s: nothing acknowledged is lost, nothing hangs, and all recovers',
     async (_name, fault) => void (await endure(name, store, fault)),
     PATIENCE,
   );
 
-  if (name !== 'filesystem') it("with 'degrade', pages are served while the server is away", () => expectPagesMeanwhile(store), PATIENCE);
+  if (name !== 'filesystem')
+    itUnless(variableOf(name))("with 'degrade', pages are served while the server is away", () => expectPagesMeanwhile(store), PATIENCE);
 });
 
 describe('While 32 clients use sessions on files,', () => {

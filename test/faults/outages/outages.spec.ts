@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, it } from '@jest/globals';
-import { startStore, type Store } from '../support/stores.js';
+import { afterAll, beforeAll, describe } from '@jest/globals';
+import { itUnless } from '../../servers/it-unless.js';
+import { startStore, type Store, variableOf } from '../support/stores.js';
+import { expectPagesMeanwhile } from './degrade.js';
 import { expectNothingLost } from './expectations.js';
 import { APPLICATION_KILLED, SERVER_FAULTS } from './faults.js';
 import { runOutage } from './outage.js';
@@ -21,9 +23,12 @@ describe.each(CASES)('While 32 clients use sessions on %s,', (name, faults) => {
   }, PATIENCE);
   afterAll(() => store.stop(), PATIENCE);
 
-  it.each(faults.map((fault) => [fault.name, fault] as const))(
+  itUnless(variableOf(name)).each(faults.map((fault) => [fault.name, fault] as const))(
     '%s: nothing acknowledged is lost, nothing hangs, and all recovers',
     async (_name, fault) => expectNothingLost(await runOutage(name, store, fault, SHORT), fault),
     PATIENCE,
   );
+
+  if (name === 'redis')
+    itUnless(variableOf(name))("with 'degrade', pages are served while the server is away", () => expectPagesMeanwhile(store), PATIENCE);
 });

@@ -36,6 +36,7 @@ export class ApplicationProcess {
     return new ApplicationProcess(child, url);
   }
 
+  /** @throws when it was killed. */
   async resources(): Promise<Resources> {
     this.child.send('resources');
     const [resources] = (await once(this.child, 'message')) as [Resources];

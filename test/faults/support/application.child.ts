@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ServerSessionModule, type ServerSessionOptions } from '../../../lib/index.js';
 import { SessionRoutesController } from './session-routes.controller.js';
 
@@ -9,7 +10,12 @@ export interface Resources {
   readonly heapBytes: number;
   /** Sockets, files and timers that Node holds open. */
   readonly handles: number;
+  /** The longest time in which it could do nothing because the machine was busy, in milliseconds. */
+  readonly longestStall: number;
 }
+
+const stalls = monitorEventLoopDelay({ resolution: 20 });
+stalls.enable();
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ServerSessionOptions;
 
@@ -26,7 +32,7 @@ process.on('message', (message) => {
   if (message !== 'resources') return;
   globalThis.gc?.();
   const handles = process.getActiveResourcesInfo().filter((kind) => !/^(Timeout|Immediate)$/.test(kind)).length;
-  process.send?.({ heapBytes: process.memoryUsage().heapUsed, handles } satisfies Resources);
+  process.send?.({ heapBytes: process.memoryUsage().heapUsed, handles, longestStall: stalls.max / 1e6 } satisfies Resources);
 });
 process.on('disconnect', () => process.exit());
 process.send?.(`http://127.0.0.1:${port}`);

@@ -37,7 +37,7 @@ export class SimulatedProcess {
 
   /** Loads the session of an id, as the first line of a handler finds it. */
   async open(id?: string): Promise<OpenRequest> {
-    const state = await this.lifecycle.load(id === undefined ? [] : [id]);
+    const state = await this.lifecycle.loader.load(id === undefined ? [] : [id]);
     const session = toServerSession(state, this.lifecycle);
     return {
       session,

@@ -17,9 +17,18 @@ export interface Store {
 export const STORES = ['redis', 'filesystem', 'memcached', 'mongodb', 'postgres', 'mariadb'] as const;
 export type StoreName = (typeof STORES)[number];
 
+const VARIABLES: Record<StoreName, string> = {
+  redis: 'REDIS_URL',
+  memcached: 'MEMCACHED_SERVERS',
+  mongodb: 'MONGODB_URL',
+  postgres: 'POSTGRES_URL',
+  mariadb: 'MYSQL_URL',
+  filesystem: '',
+};
+
 const START: Record<StoreName, () => Promise<Store>> = {
   redis: async () => {
-    const server = await startRedis(isOwn('REDIS_URL') ? { appendOnly: true } : {});
+    const server = await startRedis((process.env[VARIABLES.redis] ?? '') === '' ? { appendOnly: true } : {});
     return overServer(server, (url) => ({ type: 'redis', redis: { url } }));
   },
   memcached: async () => {
@@ -48,6 +57,11 @@ const START: Record<StoreName, () => Promise<Store>> = {
   },
 };
 
+/** The environment variable that names a server which is not ours to harm; '' for none. */
+export function variableOf(name: StoreName): string {
+  return VARIABLES[name];
+}
+
 export function startStore(name: StoreName): Promise<Store> {
   return START[name]();
 }
@@ -63,8 +77,4 @@ function overServer(server: TestServer, session: (url: string) => ServerSessionO
     },
     stop: () => server.stop(),
   };
-}
-
-function isOwn(variable: string): boolean {
-  return (process.env[variable] ?? '') === '';
 }
