@@ -1,4 +1,4 @@
-import { type Figure, figure, nameOf, OURS, peersOf, ratio, type Results } from './results.js';
+import { type Figure, figure, nameOf, NEAR_CACHE, OURS, peersOf, ratio, type Results } from './results.js';
 import type { Row } from './measure-group.js';
 import type { Work } from './plan.js';
 import type { Spread } from './statistics.js';
@@ -45,15 +45,20 @@ export function goalsOf({ rows }: Results): Goal[] {
     latency(1),
     latency(32),
     hotKey(rows),
+    atLeast(
+      'with the near cache, reading, of a handler that talks to Redis itself > 1',
+      1,
+      find(rows, { group: 'redis-express', work: 'read', other: 'floor', figure: 'requestsPerSecond' }, NEAR_CACHE),
+    ),
   ];
 }
 
-function find(rows: readonly Row[], wanted: Wanted): Spread | undefined {
+function find(rows: readonly Row[], wanted: Wanted, own = OURS): Spread | undefined {
   const row = rows.find(
     ({ group, work, bytes, connections }) =>
       group === wanted.group && work === wanted.work && bytes === 200 && connections === (wanted.connections ?? 32),
   );
-  return row && ratio(row, wanted.other, wanted.figure);
+  return row && ratio(row, wanted.other, wanted.figure, own);
 }
 
 function atLeast(goal: string, least: number, measured: Spread | undefined): Goal {

@@ -114,8 +114,10 @@ function group(name: string, adapter: Adapter, store: Store, scenarios: Scenario
 }
 
 /** Who takes part in a scenario. Where no session is used there is nothing below an application without any. */
-export function contendersOf({ adapter, store }: Group, { work }: Scenario): string[] {
+export function contendersOf({ adapter, store }: Group, { work, bytes, connections }: Scenario): string[] {
   const peers = adapter === 'express' ? ['express-session'] : ['fastify-session', 'mgcrea'];
   if (store !== 'redis') return ['server-session', ...peers];
-  return [work === 'unused' ? 'none' : 'floor', 'server-session', ...peers];
+  if (work === 'unused') return ['none', 'server-session', ...peers];
+  const hasNearCache = work !== 'hot' && connections === 32 && bytes === SMALL;
+  return ['floor', 'server-session', ...(hasNearCache ? ['near-cache'] : []), ...peers];
 }

@@ -23,6 +23,7 @@ export interface Results {
 }
 
 export const OURS = 'server-session';
+export const NEAR_CACHE = 'near-cache';
 
 export type Figure = keyof Round;
 
@@ -32,9 +33,9 @@ export function figure(row: Row, contender: string, name: Figure): Spread | unde
   return rounds && spreadOf(rounds.map((round) => round[name]));
 }
 
-/** Ours divided by another's, round by round. */
-export function ratio(row: Row, other: string, name: Figure): Spread | undefined {
-  const ours = row.rounds[OURS];
+/** Ours, or that of one of ours, divided by another's, round by round. */
+export function ratio(row: Row, other: string, name: Figure, own = OURS): Spread | undefined {
+  const ours = row.rounds[own];
   const theirs = row.rounds[other];
   return (
     ours &&
@@ -48,7 +49,7 @@ export function ratio(row: Row, other: string, name: Figure): Spread | undefined
 
 /** What people use instead. */
 export function peersOf(row: Row): string[] {
-  return Object.keys(row.rounds).filter((name) => ![OURS, 'none', 'floor'].includes(name));
+  return Object.keys(row.rounds).filter((name) => ![OURS, NEAR_CACHE, 'none', 'floor'].includes(name));
 }
 
 export function nameOf({ group, work, bytes, connections }: Row): string {

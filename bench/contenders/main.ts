@@ -10,6 +10,7 @@ const CONTENDERS: Record<string, () => Promise<Contender>> = {
   none: async () => ({ controller: (await import('./floor.controller.js')).noneController }),
   floor: async () => ({ controller: (await import('./floor.controller.js')).floorController }),
   'server-session': async () => (await import('./server-session.js')).serverSession,
+  'near-cache': async () => (await import('./server-session.js')).nearCache,
   'express-session': async () => (await import('./express-session.js')).expressSession,
   'fastify-session': async () => (await import('./fastify-sessions.js')).fastifySessionContender,
   mgcrea: async () => (await import('./fastify-sessions.js')).mgcreaContender,

@@ -1,6 +1,6 @@
 import type { Goal } from '../goals.js';
 import type { Row } from '../measure-group.js';
-import { figure, OURS, payloadName, peersOf, ratio, type Results } from '../results.js';
+import { figure, NEAR_CACHE, OURS, payloadName, peersOf, ratio, type Results } from '../results.js';
 import type { Spread } from '../statistics.js';
 import { table } from './table.js';
 
@@ -63,6 +63,7 @@ function section({ rows }: Results, group: string): string {
 /** Requests per second: of the floor in numbers, the others as ratios. */
 function rateTable(rows: readonly Row[]): string {
   const peers = allPeers(rows);
+  const hasNearCache = rows.some(({ rounds }) => NEAR_CACHE in rounds);
   const head = [
     'work',
     'payload',
@@ -71,6 +72,7 @@ function rateTable(rows: readonly Row[]): string {
     'ours, 1/s',
     'ours / floor',
     ...peers.map((peer) => `ours / ${peer}`),
+    ...(hasNearCache ? ['near cache / floor'] : []),
     'errors',
   ];
   return table(
@@ -83,6 +85,7 @@ function rateTable(rows: readonly Row[]): string {
         rate(figure(row, OURS, 'requestsPerSecond')),
         floor === undefined ? '–' : spreadText(ratio(row, floor, 'requestsPerSecond')),
         ...peers.map((peer) => spreadText(ratio(row, peer, 'requestsPerSecond'))),
+        ...(hasNearCache ? [spreadText(ratio(row, 'floor', 'requestsPerSecond', NEAR_CACHE))] : []),
         String((row.rounds[OURS] ?? []).reduce((sum, { errors }) => sum + errors, 0)),
       ];
     }),
