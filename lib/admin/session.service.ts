@@ -92,7 +92,7 @@ export class SessionService {
   async get(handle: string): Promise<ServerSession | undefined> {
     if (!this.canBe(handle)) return undefined;
     const { lifecycle } = this.parts;
-    const state = await lifecycle.view(handle, readOnly);
+    const state = await lifecycle.loader.view(handle, readOnly);
     return state && toServerSession(state, lifecycle);
   }
 
@@ -105,10 +105,12 @@ export class SessionService {
   async list({ principal, cursor, limit = DEFAULT_LIMIT }: SessionQuery = {}): Promise<SessionPage> {
     if (cursor !== undefined && !CURSOR.test(cursor)) throw new InvalidSessionCursorError();
     const { lifecycle, listing } = this.parts;
-    if (!lifecycle.keepsSessions) return { sessions: [], cursor: undefined };
+    if (!lifecycle.loader.keepsSessions) return { sessions: [], cursor: undefined };
     const size = Math.min(MAX_LIMIT, Math.max(1, Math.trunc(limit) || DEFAULT_LIMIT));
     const page = await listing.page('list', size, principal, cursor);
-    const sessions = page.sessions.map(({ handle, stored }) => toServerSession(lifecycle.stateFrom(handle, stored, readOnly), lifecycle));
+    const sessions = page.sessions.map(({ handle, stored }) =>
+      toServerSession(lifecycle.loader.stateFrom(handle, stored, readOnly), lifecycle),
+    );
     return { sessions, cursor: page.cursor };
   }
 
@@ -120,7 +122,7 @@ export class SessionService {
    */
   async count({ principal }: { principal?: string | undefined } = {}): Promise<number> {
     const { lifecycle, listing } = this.parts;
-    return lifecycle.keepsSessions ? listing.count('count', principal) : 0;
+    return lifecycle.loader.keepsSessions ? listing.count('count', principal) : 0;
   }
 
   /**
@@ -143,7 +145,7 @@ export class SessionService {
     // Never everybody's, by a variable that happens to be undefined.
     if (typeof principal !== 'string') throw new TypeError('[ServerSession] revokeAll() needs a principal, as a text');
     const { lifecycle, revocation } = this.parts;
-    if (!lifecycle.keepsSessions) return 0;
+    if (!lifecycle.loader.keepsSessions) return 0;
     return revocation.revokeAll(principal, new Set(typeof except === 'string' ? [except] : except));
   }
 
@@ -180,7 +182,7 @@ export class SessionService {
   }
 
   private canBe(handle: string): boolean {
-    return this.parts.lifecycle.keepsSessions && isHandle(handle);
+    return this.parts.lifecycle.loader.keepsSessions && isHandle(handle);
   }
 }
 

@@ -32,14 +32,14 @@ export class RequestSession implements GateKeeper {
     private readonly cookie: SessionCookie,
     private readonly advice: SecureCookieAdvice,
   ) {
-    this.cookies = lifecycle.keepsSessions ? cookie.parse(exchange.rawRequest.headers.cookie) : NO_IDS;
+    this.cookies = lifecycle.loader.keepsSessions ? cookie.parse(exchange.rawRequest.headers.cookie) : NO_IDS;
     this.gate = exchange.rawResponse && new ResponseGate(exchange.rawResponse, this);
   }
 
   /** The session, at once where no store has to be asked. */
   load(): ServerSession | Promise<ServerSession> {
     if (this.session !== undefined) return this.session;
-    if (this.cookies.ids.length === 0) return this.adopt(this.lifecycle.blank());
+    if (this.cookies.ids.length === 0) return this.adopt(this.lifecycle.loader.blank());
     return (this.loading ??= this.loadFromStore());
   }
 
@@ -118,7 +118,7 @@ export class RequestSession implements GateKeeper {
 
   private async loadFromStore(): Promise<ServerSession> {
     try {
-      return this.adopt(await this.lifecycle.load(this.cookies.ids));
+      return this.adopt(await this.lifecycle.loader.load(this.cookies.ids));
     } finally {
       this.loading = undefined;
       this.gate?.release();
@@ -149,7 +149,7 @@ export class RequestSession implements GateKeeper {
     if (state.cookie === 'none' && !begins) return undefined;
     const secure = this.advice.secureFor(isSecure(this.exchange), this.exchange.rawRequest);
     if (state.cookie === 'clear' && !begins) return this.cookie.clear(secure);
-    const expiry = this.lifecycle.isPermanent(state) ? this.lifecycle.expiryOf(state) : undefined;
+    const expiry = this.lifecycle.loader.isPermanent(state) ? this.lifecycle.expiryOf(state) : undefined;
     return this.cookie.set(this.lifecycle.idOf(state), expiry, secure);
   }
 }

@@ -17,6 +17,16 @@ export const FieldKind = {
   flash: '!',
 } as const;
 
+/** What a session knows about itself. */
+export const Attribute = {
+  /** Whom it belongs to. */
+  principal: `${FieldKind.attribute}principal`,
+  /** Whether its cookie has an expiry, where the application said so. */
+  permanent: `${FieldKind.attribute}permanent`,
+  /** What the application noted of the request that it began with. */
+  meta: `${FieldKind.attribute}meta`,
+} as const;
+
 /** The merge: `changes` of one request on top of whatever is stored by now. Neither argument is altered. */
 export function applyChanges(fields: SerializedFields, changes: FieldChanges): SerializedFields {
   const merged = new Map(fields);

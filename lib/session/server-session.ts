@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { ReservedSessionKeyError } from '../errors/session.errors.js';
-import { FieldKind } from './field-changes.js';
+import { Attribute, FieldKind } from './field-changes.js';
 import { newFlashKey } from './flash-key.js';
 import type { FlashMessage, SessionData, SessionKey } from './session-data.js';
 import type { SessionLifecycle } from './session-lifecycle.js';
@@ -9,10 +9,6 @@ import type { SessionState } from './session-state.js';
 /** Keys the two internals of a session object; not to be found by name. */
 const STATE = Symbol('state');
 const LIFECYCLE = Symbol('lifecycle');
-
-const PRINCIPAL = `${FieldKind.attribute}principal`;
-const PERMANENT = `${FieldKind.attribute}permanent`;
-const META = `${FieldKind.attribute}meta`;
 
 /** What the application keeps of each session, typed by declaration merging. */
 export interface ServerSession extends SessionData {}
@@ -59,12 +55,12 @@ export class ServerSession {
 
   /** Whether the cookie has an expiry; without one the browser drops it when it closes. Starts as the option `permanent`. */
   get permanent(): boolean {
-    return this[LIFECYCLE].isPermanent(this[STATE]);
+    return this[LIFECYCLE].loader.isPermanent(this[STATE]);
   }
 
   set permanent(permanent: boolean) {
     assertWritable(this, 'permanent');
-    this[STATE].fields.set(PERMANENT, Boolean(permanent));
+    this[STATE].fields.set(Attribute.permanent, Boolean(permanent));
   }
 
   get createdAt(): Date {
@@ -83,26 +79,26 @@ export class ServerSession {
 
   /** Whom the session belongs to. A change gives the session a new id, unless the request did so itself. */
   get principal(): string | undefined {
-    const principal = this[STATE].fields.get(PRINCIPAL);
+    const principal = this[STATE].fields.get(Attribute.principal);
     return typeof principal === 'string' ? principal : undefined;
   }
 
   set principal(principal: string | undefined) {
     assertWritable(this, 'principal');
-    if (principal === undefined || principal === null) this[STATE].fields.delete(PRINCIPAL);
-    else this[STATE].fields.set(PRINCIPAL, String(principal));
+    if (principal === undefined || principal === null) this[STATE].fields.delete(Attribute.principal);
+    else this[STATE].fields.set(Attribute.principal, String(principal));
   }
 
   /** Facts about the session that are not its data, such as the device it began on. */
   get meta(): Record<string, unknown> | undefined {
-    const meta = this[STATE].fields.get(META);
+    const meta = this[STATE].fields.get(Attribute.meta);
     return isRecord(meta) ? meta : undefined;
   }
 
   set meta(meta: Record<string, unknown> | undefined) {
     assertWritable(this, 'meta');
-    if (meta === undefined) this[STATE].fields.delete(META);
-    else this[STATE].fields.set(META, meta);
+    if (meta === undefined) this[STATE].fields.delete(Attribute.meta);
+    else this[STATE].fields.set(Attribute.meta, meta);
   }
 
   get<K extends SessionKey>(key: K): SessionData[K] | undefined;

@@ -1,30 +1,18 @@
 import { Logger } from '@nestjs/common';
-import {
-  NullSessionError,
-  PrincipalChangeError,
-  SessionConflictError,
-  SessionStoreError,
-  reasonOf,
-  SessionUnavailableError,
-  UnreadableRecordError,
-} from '../errors/session.errors.js';
+import { PrincipalChangeError, reasonOf, SessionConflictError, SessionStoreError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
-import type { SessionContent } from '../serialization/stored-record.codec.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
-import { applyChanges, FieldKind, type FieldChanges } from './field-changes.js';
+import { applyChanges, Attribute, FieldKind, type FieldChanges } from './field-changes.js';
+import { inTurn } from './in-turn.js';
 import { SessionEvents, type SessionEventType } from './session-events.js';
-import { SessionFields } from './session-fields.js';
+import type { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';
+import { SessionLoader } from './session-loader.js';
 import { SessionRetirement } from './session-retirement.js';
-import type { Base, ReadOnlyReason, SessionState } from './session-state.js';
+import type { Base, SessionState } from './session-state.js';
 import { assertOwned, type Move, SessionWriter } from './session-writer.js';
-import { hasSamePrincipal, isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
-import { TouchSchedule } from './touch-schedule.js';
-
-const PRINCIPAL = `${FieldKind.attribute}principal`;
-const PERMANENT = `${FieldKind.attribute}permanent`;
-const META = `${FieldKind.attribute}meta`;
+import { hasSamePrincipal, type StoredSessions } from './stored-sessions.js';
 
 /** How many sessions a principal may have. */
 export interface SessionLimit {
@@ -40,7 +28,8 @@ export interface SessionLimit {
  */
 export class SessionLifecycle {
   private readonly logger = new Logger('ServerSession');
-  private readonly touches: TouchSchedule;
+  /** How sessions come out of the store. */
+  readonly loader: SessionLoader;
   private readonly writer: SessionWriter;
   private readonly retirement: SessionRetirement;
 
@@ -53,70 +42,14 @@ export class SessionLifecycle {
     private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
     private readonly limit?: SessionLimit,
   ) {
-    this.touches = new TouchSchedule(options.touchInterval);
+    this.loader = new SessionLoader(options, ids, stored, serializers, telemetry);
     this.retirement = new SessionRetirement(stored, options);
     this.writer = new SessionWriter(stored, options, this.retirement);
-  }
-
-  /** Whether there is anything to load for these ids; without any, `blank()` is the session. */
-  get keepsSessions(): boolean {
-    return this.options.type !== 'null' || this.options.repository !== undefined;
   }
 
   /** Whether a session notes something of the request that it begins with. */
   get notesRequests(): boolean {
     return this.options.meta !== undefined;
-  }
-
-  /** A session that is not stored. It gets an id once somebody needs one. */
-  blank(): SessionState {
-    const now = Date.now();
-    const { absoluteLifetime } = this.options;
-    return {
-      sid: undefined,
-      handle: undefined,
-      base: undefined,
-      fields: this.fieldsOf(),
-      createdAt: now,
-      accessedAt: now,
-      deadline: absoluteLifetime === undefined ? undefined : now + absoluteLifetime,
-      expiry: undefined,
-      request: undefined,
-      cookieAt: 0,
-      cookie: 'none',
-      follower: false,
-      forwardedFrom: undefined,
-      regenerated: false,
-      dead: false,
-      busy: undefined,
-      readOnly: this.keepsSessions ? undefined : (operation) => new NullSessionError(operation),
-    };
-  }
-
-  /**
-   * The session of the first id that has one, else a blank one. One store command for each id until then.
-   *
-   * @param ids well-formed ids from the request.
-   * @throws SessionStoreError when the store fails, unless `onStoreError` is `'degrade'`.
-   */
-  load(ids: readonly string[]): Promise<SessionState> {
-    return this.telemetry.span('session.load', () => this.loadNow(ids), outcomeOfLoad);
-  }
-
-  private async loadNow(ids: readonly string[]): Promise<SessionState> {
-    try {
-      for (const id of ids) {
-        const state = await this.open(id);
-        if (state === undefined) continue;
-        this.telemetry.count('loaded');
-        return state;
-      }
-      return this.blank();
-    } catch (error) {
-      if (!(error instanceof SessionStoreError) || this.options.onStoreError === 'fail') throw error;
-      this.logger.error(`${error.message}; serving an empty, read-only session`);
-      return { ...this.blank(), readOnly: (operation) => new SessionUnavailableError(operation) };
-    }
   }
 
   /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
@@ -148,7 +81,7 @@ export class SessionLifecycle {
     }
     const changes = state.fields.changes();
     if (changes.size === 0) return;
-    if (changes.has(PERMANENT)) state.cookie = 'set';
+    if (changes.has(Attribute.permanent)) state.cookie = 'set';
     await this.telemetry.span(
       'session.save',
       () => this.saveChanges(state, state.base!, changes),
@@ -174,7 +107,7 @@ export class SessionLifecycle {
       const { base } = state;
       const changes = state.fields.changes();
       // Where somebody logged in or out, the old id leads nowhere: it may be known to others.
-      await this.admitting(state, changes, () => this.move(state, base, changes, { keep, forward: !changes.has(PRINCIPAL) }));
+      await this.admitting(state, changes, () => this.move(state, base, changes, { keep, forward: !changes.has(Attribute.principal) }));
     });
   }
 
@@ -186,7 +119,7 @@ export class SessionLifecycle {
         const ended = await this.retirement.end(handle, base.version);
         if (ended !== undefined) this.tell('destroyed', ended, base);
       }
-      Object.assign(state, this.blank(), { cookie: base === undefined ? 'none' : 'clear', busy, request });
+      Object.assign(state, this.loader.blank(), { cookie: base === undefined ? 'none' : 'clear', busy, request });
     });
   }
 
@@ -195,15 +128,15 @@ export class SessionLifecycle {
     return inTurn(state, async () => {
       if (state.readOnly !== undefined) return;
       if (state.base === undefined || state.handle === undefined) {
-        state.fields = this.fieldsOf();
+        state.fields = this.loader.fieldsOf();
         return;
       }
-      const current = await this.follow(state.handle);
+      const current = await this.loader.follow(state.handle);
       if (current === undefined) return this.bury(state);
       if (current.handle !== state.handle) Object.assign(state, { follower: true, cookie: 'none' });
       // As in a write: who came through an old id does not get to see whose session it has become.
       if (state.follower && !hasSamePrincipal(state.base.content, current.stored.content)) return this.bury(state);
-      this.adopt(state, current.handle, current.stored);
+      this.loader.adopt(state, current.handle, current.stored);
     });
   }
 
@@ -221,7 +154,7 @@ export class SessionLifecycle {
 
   /** Runs `change` on the latest state of a session that is named by its handle. @returns undefined when there is none. */
   async updateByHandle<T>(handle: string, change: (latest: SessionState) => T | Promise<T>): Promise<T | undefined> {
-    const state = await this.view(handle);
+    const state = await this.loader.view(handle);
     if (state === undefined) return undefined;
     try {
       return await this.updateStored(state, change);
@@ -229,12 +162,6 @@ export class SessionLifecycle {
       if (error instanceof SessionConflictError && state.dead) return undefined;
       throw error;
     }
-  }
-
-  /** A session as administration sees it, without extending it. */
-  async view(handle: string, readOnly?: ReadOnlyReason): Promise<SessionState | undefined> {
-    const found = await this.reporting(() => this.stored.peek(handle));
-    return isSession(found) ? this.stateFrom(handle, found, readOnly) : undefined;
   }
 
   /** The id, made when somebody first asks. */
@@ -246,91 +173,10 @@ export class SessionLifecycle {
     return (state.handle ??= this.ids.handleOf(this.idOf(state)));
   }
 
-  isPermanent(state: SessionState): boolean {
-    const permanent = state.fields.get(PERMANENT);
-    return typeof permanent === 'boolean' ? permanent : this.options.permanent;
-  }
-
   /** Epoch milliseconds: the end of the session if it is not used again. */
   expiryOf(state: SessionState): number {
     const idle = state.expiry ?? Date.now() + this.options.lifetime;
     return state.deadline === undefined ? idle : Math.min(idle, state.deadline);
-  }
-
-  /** A session object's state over a stored session: for administration. Nobody knows its id; it reads as ''. */
-  stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
-    const state = { ...this.blank(), sid: '', expiry: this.stored.expiryOf(stored), readOnly };
-    this.adopt(state, handle, stored);
-    return state;
-  }
-
-  private async open(id: string): Promise<SessionState | undefined> {
-    const handle = this.ids.handleOf(id);
-    const now = Date.now();
-    const touch = this.touches.isDue(handle, now);
-    const found = await this.readOrReport(handle, touch);
-    if (isSession(found)) return this.loaded(id, handle, found, touch, now);
-    if (isRetired(found)) {
-      if (touch) {
-        // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
-        this.touches.note(handle, now);
-        await this.stored.update(handle, found.content, found.version);
-      }
-      const to = found.content.to === undefined ? undefined : await this.follow(found.content.to);
-      if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
-    }
-    return undefined;
-  }
-
-  private loaded(id: string, handle: string, stored: Stored<SessionContent>, touched: boolean, now: number): SessionState {
-    const state = { ...this.blank(), sid: id };
-    this.adopt(state, handle, stored);
-    if (touched) {
-      // The expiry of the cookie slides along, but is not sent again where it was sent a moment ago by another process.
-      const fresh = now - state.cookieAt < this.options.touchInterval;
-      this.touches.note(handle, fresh ? state.cookieAt : now);
-      if (!fresh) {
-        state.cookieAt = now;
-        if (this.isPermanent(state)) state.cookie = 'set';
-      }
-    }
-    return state;
-  }
-
-  /** The session under a handle, or where it went from there. */
-  private async follow(handle: string): Promise<{ handle: string; stored: Stored<SessionContent> } | undefined> {
-    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < 8; hops++) {
-      const found: Stored | undefined = await this.readOrReport(next, false);
-      if (isSession(found)) return { handle: next, stored: found };
-      next = isRetired(found) ? found.content.to : undefined;
-    }
-    return undefined;
-  }
-
-  private readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
-    return this.reporting(() => this.stored.read(handle, touch));
-  }
-
-  private async reporting(read: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
-    try {
-      return await read();
-    } catch (error) {
-      if (!(error instanceof UnreadableRecordError)) throw error;
-      this.logger.warn(`${error.message}; it counts as no session`);
-      return undefined;
-    }
-  }
-
-  private adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
-    const { version, content } = stored;
-    state.handle = handle;
-    state.base = { version, content };
-    state.fields = this.fieldsOf(content);
-    state.createdAt = content.createdAt;
-    // A touch is not written into the record; what is left of its lifetime tells of it.
-    state.accessedAt = Math.max(this.stored.lastUseOf(stored), this.touches.last(handle));
-    state.cookieAt = content.cookieAt;
-    state.deadline = content.deadline;
   }
 
   private create(state: SessionState): Promise<void> {
@@ -358,13 +204,13 @@ export class SessionLifecycle {
   }
 
   private saveChanges(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
-    if (!changes.has(PRINCIPAL)) return this.writer.write(state, base, changes);
+    if (!changes.has(Attribute.principal)) return this.writer.write(state, base, changes);
     return this.admitting(state, changes, () => this.changePrincipal(state, changes));
   }
 
   /** Stores changes that may give the session a principal, within the limit of sessions that one may have. */
   private async admitting(state: SessionState, changes: FieldChanges, store: () => Promise<void>): Promise<void> {
-    const principal = this.limit !== undefined && changes.has(PRINCIPAL) ? state.fields.get(PRINCIPAL) : undefined;
+    const principal = this.limit !== undefined && changes.has(Attribute.principal) ? state.fields.get(Attribute.principal) : undefined;
     if (this.limit === undefined || typeof principal !== 'string') return store();
     await this.limit.admit(principal);
     await store();
@@ -373,11 +219,11 @@ export class SessionLifecycle {
 
   /** What the application notes of the request; not a reason to fail one. */
   private describe(state: SessionState): void {
-    if (state.request === undefined || state.fields.has(META)) return;
+    if (state.request === undefined || state.fields.has(Attribute.meta)) return;
     try {
       const meta = this.options.meta?.(state.request());
       this.serializers.current.serialize(meta);
-      if (meta !== undefined) state.fields.set(META, meta);
+      if (meta !== undefined) state.fields.set(Attribute.meta, meta);
     } catch (error) {
       this.logger.error(`[ServerSession] the option 'meta' failed; the session begins without: ${reasonOf(error)}`);
     }
@@ -425,7 +271,7 @@ export class SessionLifecycle {
   private settle(state: SessionState, base: Base, changes: FieldChanges): void {
     state.base = base;
     state.fields.rebase(base.content.fields, changes);
-    this.touches.note(this.handleOf(state), state.cookieAt);
+    this.loader.touches.note(this.handleOf(state), state.cookieAt);
   }
 
   /** Lets the listeners know, once the store has confirmed it. */
@@ -436,11 +282,11 @@ export class SessionLifecycle {
   private updateStored<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>): Promise<T> {
     const guarded = async (latest: SessionState): Promise<T> => {
       const value = await change(latest);
-      if (latest.fields.changes().has(PRINCIPAL)) throw new PrincipalChangeError();
+      if (latest.fields.changes().has(Attribute.principal)) throw new PrincipalChangeError();
       return value;
     };
     const { sid, expiry } = state;
-    return this.writer.updateAtomically(state, guarded, (handle, stored) => ({ ...this.stateFrom(handle, stored), sid, expiry }));
+    return this.writer.updateAtomically(state, guarded, (handle, stored) => ({ ...this.loader.stateFrom(handle, stored), sid, expiry }));
   }
 
   private bury(state: SessionState): void {
@@ -452,36 +298,12 @@ export class SessionLifecycle {
     for (const kind of [FieldKind.data, FieldKind.flash]) {
       for (const key of Array.from(state.fields.keys(kind))) state.fields.delete(key);
     }
-    state.fields.delete(PRINCIPAL);
-  }
-
-  private fieldsOf(content?: SessionContent): SessionFields {
-    const onDamaged = (key: string, error: unknown): void => {
-      this.logger.warn(`[ServerSession] the stored value of '${key}' cannot be read (${String(error)}); it counts as absent`);
-    };
-    return new SessionFields(this.serializers.current, onDamaged, content?.fields);
-  }
-}
-
-/** Saves, regenerations and the like of one request, one after the other: a response may end while a save is under way. */
-async function inTurn<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
-  while (state.busy !== undefined) await state.busy.catch(() => undefined);
-  const running = operation();
-  state.busy = running;
-  try {
-    return await running;
-  } finally {
-    state.busy = undefined;
+    state.fields.delete(Attribute.principal);
   }
 }
 
 /** An empty session is not stored: what it knows about itself alone is nothing to keep. */
 function isWorthStoring(fields: SessionFields): boolean {
-  for (const key of fields.keys('')) if (key !== PERMANENT && key !== META) return true;
+  for (const key of fields.keys('')) if (key !== Attribute.permanent && key !== Attribute.meta) return true;
   return false;
-}
-
-function outcomeOfLoad(state: SessionState): string {
-  if (state.readOnly !== undefined) return 'degraded';
-  return state.base === undefined ? 'absent' : 'found';
 }

@@ -3,13 +3,11 @@ import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionContent } from '../serialization/stored-record.codec.js';
 import { Backoff } from './backoff.js';
 import { withDeadline } from './deadline.js';
-import { applyChanges, FieldKind, type FieldChanges, type SerializedFields } from './field-changes.js';
+import { Attribute, applyChanges, type FieldChanges, type SerializedFields } from './field-changes.js';
 import type { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
 import { hasSamePrincipal, isRetired, isSession, type Stored, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
 import { WriteTurns } from './write-turns.js';
-
-const PRINCIPAL = `${FieldKind.attribute}principal`;
 
 /** What a turn leaves to the next one of the same session. */
 interface Latest {
@@ -231,7 +229,7 @@ function mayWrite(state: SessionState, base: Base, latest: Latest): boolean {
  * @throws SessionConflictError
  */
 export function assertOwned({ content: { fields } }: Base): void {
-  if (!fields.has(PRINCIPAL)) throw new SessionConflictError('it was given a new id by another request first');
+  if (!fields.has(Attribute.principal)) throw new SessionConflictError('it was given a new id by another request first');
 }
 
 function written(state: SessionState, handle: string, base: Base, changes: FieldChanges): Latest {

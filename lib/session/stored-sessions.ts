@@ -7,10 +7,8 @@ import type { SerializerRegistry } from '../serialization/serializer-registry.js
 import type { RecordContent, RetiredContent, SessionContent, StoredRecordCodec } from '../serialization/stored-record.codec.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { withDeadline } from './deadline.js';
-import { FieldKind } from './field-changes.js';
+import { Attribute } from './field-changes.js';
 import { SessionEvents } from './session-events.js';
-
-const PRINCIPAL = `${FieldKind.attribute}principal`;
 
 /** A session or what is left of one, with the version an update is based on. */
 export interface Stored<C extends RecordContent = RecordContent> {
@@ -90,7 +88,7 @@ export class StoredSessions {
 
   /** The principal of a session, or undefined. */
   principalOf(content: SessionContent): string | undefined {
-    const bytes = content.fields.get(PRINCIPAL);
+    const bytes = content.fields.get(Attribute.principal);
     try {
       const principal = bytes && this.serializers.current.deserialize(bytes);
       return typeof principal === 'string' ? principal : undefined;
@@ -165,7 +163,7 @@ function hasEnded(content: RecordContent): boolean {
 
 /** Whether two states of a session belong to the same user, or both to nobody. */
 export function hasSamePrincipal(a: SessionContent, b: SessionContent): boolean {
-  const [before, now] = [a.fields.get(PRINCIPAL), b.fields.get(PRINCIPAL)];
+  const [before, now] = [a.fields.get(Attribute.principal), b.fields.get(Attribute.principal)];
   return before === now || (before !== undefined && now !== undefined && before.equals(now));
 }
 

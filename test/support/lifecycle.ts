@@ -32,7 +32,7 @@ export async function startSessions(given: ServerSessionOptions = {}, repository
   const stored = new StoredSessions(repository, codec, serializers, options);
   const lifecycle = new SessionLifecycle(options, ids, stored, serializers);
   const open = async (id?: string): Promise<ServerSession> => {
-    return toServerSession(id === undefined ? lifecycle.blank() : await lifecycle.load([id]), lifecycle);
+    return toServerSession(id === undefined ? lifecycle.loader.blank() : await lifecycle.loader.load([id]), lifecycle);
   };
   return {
     repository,

@@ -1,0 +1,184 @@
+import { Logger } from '@nestjs/common';
+import { NullSessionError, SessionStoreError, SessionUnavailableError, UnreadableRecordError } from '../errors/session.errors.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SerializerRegistry } from '../serialization/serializer-registry.js';
+import type { SessionContent } from '../serialization/stored-record.codec.js';
+import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
+import { Attribute } from './field-changes.js';
+import { SessionFields } from './session-fields.js';
+import type { SessionIds } from './session-id.js';
+import type { ReadOnlyReason, SessionState } from './session-state.js';
+import { isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
+import { TouchSchedule } from './touch-schedule.js';
+
+/** The first half of the life of a session in a request: from the ids that the request brings to the state it works with. */
+export class SessionLoader {
+  readonly touches: TouchSchedule;
+  private readonly logger = new Logger('ServerSession');
+
+  constructor(
+    private readonly options: ResolvedSessionOptions,
+    private readonly ids: SessionIds,
+    private readonly stored: StoredSessions,
+    private readonly serializers: SerializerRegistry,
+    private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
+  ) {
+    this.touches = new TouchSchedule(options.touchInterval);
+  }
+
+  /** Whether there is anything to load for these ids; without any, `blank()` is the session. */
+  get keepsSessions(): boolean {
+    return this.options.type !== 'null' || this.options.repository !== undefined;
+  }
+
+  /** A session that is not stored. It gets an id once somebody needs one. */
+  blank(): SessionState {
+    const now = Date.now();
+    const { absoluteLifetime } = this.options;
+    return {
+      sid: undefined,
+      handle: undefined,
+      base: undefined,
+      fields: this.fieldsOf(),
+      createdAt: now,
+      accessedAt: now,
+      deadline: absoluteLifetime === undefined ? undefined : now + absoluteLifetime,
+      expiry: undefined,
+      request: undefined,
+      cookieAt: 0,
+      cookie: 'none',
+      follower: false,
+      forwardedFrom: undefined,
+      regenerated: false,
+      dead: false,
+      busy: undefined,
+      readOnly: this.keepsSessions ? undefined : (operation) => new NullSessionError(operation),
+    };
+  }
+
+  /**
+   * The session of the first id that has one, else a blank one. One store command for each id until then.
+   *
+   * @param ids well-formed ids from the request.
+   * @throws SessionStoreError when the store fails, unless `onStoreError` is `'degrade'`.
+   */
+  load(ids: readonly string[]): Promise<SessionState> {
+    return this.telemetry.span('session.load', () => this.loadNow(ids), outcomeOfLoad);
+  }
+
+  private async loadNow(ids: readonly string[]): Promise<SessionState> {
+    try {
+      for (const id of ids) {
+        const state = await this.open(id);
+        if (state === undefined) continue;
+        this.telemetry.count('loaded');
+        return state;
+      }
+      return this.blank();
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || this.options.onStoreError === 'fail') throw error;
+      this.logger.error(`${error.message}; serving an empty, read-only session`);
+      return { ...this.blank(), readOnly: (operation) => new SessionUnavailableError(operation) };
+    }
+  }
+
+  /** A session as administration sees it, without extending it. */
+  async view(handle: string, readOnly?: ReadOnlyReason): Promise<SessionState | undefined> {
+    const found = await this.reporting(() => this.stored.peek(handle));
+    return isSession(found) ? this.stateFrom(handle, found, readOnly) : undefined;
+  }
+
+  /** A session object's state over a stored session: for administration. Nobody knows its id; it reads as ''. */
+  stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
+    const state = { ...this.blank(), sid: '', expiry: this.stored.expiryOf(stored), readOnly };
+    this.adopt(state, handle, stored);
+    return state;
+  }
+
+  /** Whether the cookie of a session has an expiry. */
+  isPermanent(state: SessionState): boolean {
+    const permanent = state.fields.get(Attribute.permanent);
+    return typeof permanent === 'boolean' ? permanent : this.options.permanent;
+  }
+
+  private async open(id: string): Promise<SessionState | undefined> {
+    const handle = this.ids.handleOf(id);
+    const now = Date.now();
+    const touch = this.touches.isDue(handle, now);
+    const found = await this.readOrReport(handle, touch);
+    if (isSession(found)) return this.loaded(id, handle, found, touch, now);
+    if (isRetired(found)) {
+      if (touch) {
+        // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
+        this.touches.note(handle, now);
+        await this.stored.update(handle, found.content, found.version);
+      }
+      const to = found.content.to === undefined ? undefined : await this.follow(found.content.to);
+      if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
+    }
+    return undefined;
+  }
+
+  private loaded(id: string, handle: string, stored: Stored<SessionContent>, touched: boolean, now: number): SessionState {
+    const state = { ...this.blank(), sid: id };
+    this.adopt(state, handle, stored);
+    if (touched) {
+      // The expiry of the cookie slides along, but is not sent again where it was sent a moment ago by another process.
+      const fresh = now - state.cookieAt < this.options.touchInterval;
+      this.touches.note(handle, fresh ? state.cookieAt : now);
+      if (!fresh) {
+        state.cookieAt = now;
+        if (this.isPermanent(state)) state.cookie = 'set';
+      }
+    }
+    return state;
+  }
+
+  /** The session under a handle, or where it went from there. */
+  async follow(handle: string): Promise<{ handle: string; stored: Stored<SessionContent> } | undefined> {
+    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < 8; hops++) {
+      const found: Stored | undefined = await this.readOrReport(next, false);
+      if (isSession(found)) return { handle: next, stored: found };
+      next = isRetired(found) ? found.content.to : undefined;
+    }
+    return undefined;
+  }
+
+  private readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
+    return this.reporting(() => this.stored.read(handle, touch));
+  }
+
+  private async reporting(read: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof UnreadableRecordError)) throw error;
+      this.logger.warn(`${error.message}; it counts as no session`);
+      return undefined;
+    }
+  }
+
+  adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
+    const { version, content } = stored;
+    state.handle = handle;
+    state.base = { version, content };
+    state.fields = this.fieldsOf(content);
+    state.createdAt = content.createdAt;
+    // A touch is not written into the record; what is left of its lifetime tells of it.
+    state.accessedAt = Math.max(this.stored.lastUseOf(stored), this.touches.last(handle));
+    state.cookieAt = content.cookieAt;
+    state.deadline = content.deadline;
+  }
+
+  fieldsOf(content?: SessionContent): SessionFields {
+    const onDamaged = (key: string, error: unknown): void => {
+      this.logger.warn(`[ServerSession] the stored value of '${key}' cannot be read (${String(error)}); it counts as absent`);
+    };
+    return new SessionFields(this.serializers.current, onDamaged, content?.fields);
+  }
+}
+
+function outcomeOfLoad(state: SessionState): string {
+  if (state.readOnly !== undefined) return 'degraded';
+  return state.base === undefined ? 'absent' : 'found';
+}
