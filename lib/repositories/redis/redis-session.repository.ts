@@ -140,17 +140,22 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     const tag = tagOf(principal)!;
     const entries = await this.index.entries(client, tag);
     const rest = cursor === undefined ? entries : entries.filter(({ handle }) => handle > cursor);
-    const page = rest.slice(0, limit);
-    const found = await inBatches(page, ({ handle }) => this.fetchListed(client, handle));
     const records: ListedRecord[] = [];
     const stale: IndexEntry[] = [];
-    for (const [at, entry] of page.entries()) {
-      const record = found[at];
-      if (record?.tag === tag) records.push({ ...record, principal });
-      else stale.push(entry);
+    let seen = 0;
+    // Entries that lead nowhere make no empty pages.
+    while (seen < rest.length && records.length < limit) {
+      const next = rest.slice(seen, seen + limit - records.length);
+      const found = await inBatches(next, ({ handle }) => this.fetchListed(client, handle));
+      for (const [at, entry] of next.entries()) {
+        const record = found[at];
+        if (record?.tag === tag) records.push({ ...record, principal });
+        else stale.push(entry);
+      }
+      seen += next.length;
     }
     await this.index.remove(client, tag, stale);
-    return { records, cursor: rest.length > limit ? page.at(-1)?.handle : undefined };
+    return { records, cursor: seen < rest.length ? rest[seen - 1]?.handle : undefined };
   }
 
   /** A record with what remains of it, read without touching it. */
