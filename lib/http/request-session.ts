@@ -16,7 +16,8 @@ const logger = new Logger('ServerSession');
  */
 export class RequestSession implements GateKeeper {
   private readonly cookies: CookieIds;
-  private readonly gate: ResponseGate | undefined;
+  /** The exit of the response. */
+  readonly gate: ResponseGate | undefined;
   private loading: Promise<ServerSession> | undefined;
   private state: SessionState | undefined;
   private session: ServerSession | undefined;
@@ -28,7 +29,7 @@ export class RequestSession implements GateKeeper {
 
   constructor(
     private exchange: HttpExchange,
-    private readonly lifecycle: SessionLifecycle,
+    readonly lifecycle: SessionLifecycle,
     private readonly cookie: SessionCookie,
     private readonly advice: SecureCookieAdvice,
   ) {

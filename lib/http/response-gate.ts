@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { RequestCarrier } from './request-carrier.js';
 import { addToHead, describesBody, type HeadArguments, type HeadHeaders, isEventStream } from './response-head.js';
 
 /** What the gate asks on the way out. */
@@ -29,12 +30,6 @@ interface OriginalMethods {
   readonly end: Method;
   readonly flushHeaders: Method;
 }
-
-/**
- * The gates of responses. Not a property of them: to add one to what Express has given another prototype costs V8 several
- * microseconds, ten times as much as this.
- */
-const GATES = new WeakMap<ServerResponse, ResponseGate>();
 
 /** Where the gate's methods are installed: what was there before. */
 const ORIGINAL = Symbol('server-session.original');
@@ -71,7 +66,6 @@ export class ResponseGate {
   ) {
     installGate(response);
     this.original = (response as ServerResponse & { [ORIGINAL]: OriginalMethods })[ORIGINAL];
-    GATES.set(response, this);
     response.on('close', closedAtGate);
   }
 
@@ -221,25 +215,29 @@ export function installGate(target: object): void {
   const gated = {
     [ORIGINAL]: original,
     writeHead(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = GATES.get(this);
+      const gate = gateOf(this);
       return gate === undefined ? original.writeHead.apply(this, args) : gate.onWriteHead(args);
     },
     write(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = GATES.get(this);
+      const gate = gateOf(this);
       return gate === undefined ? original.write.apply(this, args) : gate.onWrite(args);
     },
     end(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = GATES.get(this);
+      const gate = gateOf(this);
       return gate === undefined ? original.end.apply(this, args) : gate.onEnd(args);
     },
     flushHeaders(this: ServerResponse): unknown {
-      const gate = GATES.get(this);
+      const gate = gateOf(this);
       return gate === undefined ? original.flushHeaders.call(this) : gate.onFlushHeaders();
     },
   };
   Object.assign(target, gated);
 }
 
+function gateOf(response: ServerResponse): ResponseGate | undefined {
+  return RequestCarrier.of(response)?.gate;
+}
+
 function closedAtGate(this: ServerResponse): void {
-  GATES.get(this)?.onClose();
+  gateOf(this)?.onClose();
 }
