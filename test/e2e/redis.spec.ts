@@ -25,7 +25,9 @@ class CountController {
 /** Commands that clients sent since the last call, from the server's own counters; those that scripts call inside are left out. */
 async function sentCommands(redis: Redis): Promise<Record<string, number>> {
   const info = await redis.info('commandstats');
-  const calls: Record<string, number> = Object.fromEntries(Array.from(info.matchAll(/cmdstat_(\w+):calls=(\d+)/g), ([, name, count]) => [name, Number(count)]));
+  const calls: Record<string, number> = Object.fromEntries(
+    Array.from(info.matchAll(/cmdstat_(\w+):calls=(\d+)/g), ([, name, count]) => [name, Number(count)]),
+  );
   await redis.config('RESETSTAT');
   const scripts = (calls['evalsha'] ?? 0) + (calls['eval'] ?? 0);
   // Each run of the update script calls GETRANGE once and, when it writes, SET once.
