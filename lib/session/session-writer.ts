@@ -229,7 +229,7 @@ function mayWrite(state: SessionState, base: Base, latest: Latest): boolean {
  * @throws SessionConflictError
  */
 export function assertOwned({ content: { fields } }: Base): void {
-  if (!fields.has(Attribute.principal)) throw new SessionConflictError('it was given a new id by another request first');
+  if (!fields.has(Attribute.principal)) throw new SessionConflictError('it has a new id already, and may be about to be logged in to');
 }
 
 function written(state: SessionState, handle: string, base: Base, changes: FieldChanges): Latest {
