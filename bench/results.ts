@@ -20,6 +20,8 @@ export interface Results {
   readonly traffic: readonly (Traffic & { readonly group: string })[];
   readonly stored: readonly StoredBytes[];
   readonly footprints: readonly Footprint[];
+  /** Parts that could not be measured, and why. */
+  readonly failed: Readonly<Record<string, string>>;
 }
 
 export const OURS = 'server-session';

@@ -33,12 +33,13 @@ export async function runGroup(group: Group, load: Load, pace: Pace, onRow: (row
       addedLatency = (await roundTrip(location)) - (await roundTrip(store.location));
     }
     const names = [...new Set(group.scenarios.flatMap((scenario) => contendersOf(group, scenario)))].sort(belowFirst);
-    const contenders: ContenderProcess[] = [];
-    for (const contender of names) {
-      const process = await ContenderProcess.start({ contender, adapter: group.adapter, store: group.store, location });
-      stops.unshift(() => process.stop());
-      contenders.push(process);
-    }
+    const contenders = await Promise.all(
+      names.map(async (contender) => {
+        const process = await ContenderProcess.start({ contender, adapter: group.adapter, store: group.store, location });
+        stops.unshift(() => process.stop());
+        return process;
+      }),
+    );
     const counted = group.store === 'redis' && group.delay === 0 ? await countTraffic(store.location, contenders, load) : NO_TRAFFIC;
     await fillPools(group, contenders, load, pace);
     const rows: Row[] = [];

@@ -64,11 +64,19 @@ async function run(kind: Results['kind'], plan: readonly Group[], pace: Pace, on
 
   const load = await ServiceProcess.start<string, never, never>('load/load.main.js', {});
   const finished: [Group, GroupResults][] = [];
+  const failed: Record<string, string> = {};
   let footprints: Footprint[] = [];
   try {
     for (const group of groups) {
       console.log(`\n${group.name}`);
-      finished.push([group, await runGroup(group, load, pace, tellProgress)]);
+      try {
+        finished.push([group, await runGroup(group, load, pace, tellProgress)]);
+      } catch (error) {
+        // A server that cannot be had, for instance: the other parts are worth having all the same.
+        failed[group.name] = error instanceof Error ? error.message : String(error);
+        console.error(`  ${failed[group.name]}`);
+        process.exitCode = 1;
+      }
     }
     if (weighs) {
       console.log(`\n${FOOTPRINT}`);
@@ -93,6 +101,7 @@ async function run(kind: Results['kind'], plan: readonly Group[], pace: Pace, on
     traffic: finished.flatMap(([{ name: group }, { traffic }]) => traffic.map((entry) => ({ group, ...entry }))),
     stored: finished.flatMap(([{ name }, { stored }]) => stored.map((entry) => ({ ...entry, group: name }))),
     footprints,
+    failed,
   };
   await write(results);
 }

@@ -30,7 +30,7 @@ export function report(results: Results, goals: readonly Goal[]): string {
     .concat('\n');
 }
 
-function conditions({ date, kind, minutes, machine, loadAverage, versions, servers, addedLatency }: Results): string {
+function conditions({ date, kind, minutes, machine, loadAverage, versions, servers, addedLatency, failed }: Results): string {
   const list = (entries: Readonly<Record<string, string>>): string =>
     Object.entries(entries)
       .map(([name, version]) => `${name} ${version}`)
@@ -43,6 +43,7 @@ function conditions({ date, kind, minutes, machine, loadAverage, versions, serve
     `- ${list(versions)}`,
     ...(Object.keys(servers).length > 0 ? [`- ${list(servers)}`] : []),
     ...(latencies.length > 0 ? [`- a round trip to the store through the proxy, beside one without: ${latencies.join(', ')}`] : []),
+    ...Object.entries(failed).map(([group, reason]) => `- not measured: ${group} (${reason.split('\n')[0] ?? ''})`),
   ].join('\n');
 }
 
