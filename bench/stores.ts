@@ -16,7 +16,8 @@ export interface OpenStore {
 export async function openStore(store: Store): Promise<OpenStore> {
   switch (store) {
     case 'redis':
-      return ofServer(await startRedis());
+      // Its data are dropped between contenders: with an option of its own it is never somebody else's from the environment.
+      return ofServer(await startRedis({ args: ['--maxmemory-policy', 'noeviction'] }));
     case 'postgres':
       return ofServer(await startPostgres());
     case 'mongodb':
