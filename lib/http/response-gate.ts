@@ -103,7 +103,8 @@ export class ResponseGate {
     this.firstEventCame();
     if (this.hold(() => void this.onEnd(args))) return this.response;
     this.ended = true;
-    if (this.keeper.isSettled()) return this.pass(this.original.end, args) as ServerResponse;
+    // A head that has waited for the save has been asked about already.
+    if (this.head === undefined && this.keeper.isSettled()) return this.pass(this.original.end, args) as ServerResponse;
     this.pretend('headersSent');
     this.pretend('writableEnded');
     this.keeper

@@ -1,7 +1,16 @@
-/** Rejects with `error()` once `milliseconds` have passed without an answer; a later answer is ignored. */
-export function withDeadline<T>(answer: Promise<T>, milliseconds: number, error: () => Error): Promise<T> {
+/**
+ * Rejects with `late()` once `milliseconds` have passed without an answer; a later answer is ignored.
+ *
+ * @param explain what to reject with in place of what the answer was rejected with.
+ */
+export function withDeadline<T>(
+  answer: Promise<T>,
+  milliseconds: number,
+  late: () => Error,
+  explain: (cause: unknown) => Error = toError,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => reject(error()), milliseconds);
+    const timer = setTimeout(() => reject(late()), milliseconds);
     answer.then(
       (value) => {
         clearTimeout(timer);
@@ -9,8 +18,12 @@ export function withDeadline<T>(answer: Promise<T>, milliseconds: number, error:
       },
       (cause: unknown) => {
         clearTimeout(timer);
-        reject(cause instanceof Error ? cause : new Error(String(cause), { cause }));
+        reject(explain(cause));
       },
     );
   });
+}
+
+function toError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause), { cause });
 }

@@ -124,14 +124,11 @@ export class StoredSessions {
    *
    * @param operation a verb first: it names the operation in telemetry.
    */
-  async ask<T>(operation: string, question: () => Promise<T>, timeout = this.options.storeTimeout): Promise<T> {
+  ask<T>(operation: string, question: () => Promise<T>, timeout = this.options.storeTimeout): Promise<T> {
     const late = (): Error => new SessionStoreTimeoutError(operation, timeout);
-    try {
-      return await this.telemetry.store(operation, () => withDeadline(question(), timeout, late));
-    } catch (error) {
-      if (error instanceof UnreadableRecordError || error instanceof HttpException) throw error;
-      throw new SessionStoreError(operation, error);
-    }
+    const explain = (cause: unknown): Error =>
+      cause instanceof UnreadableRecordError || cause instanceof HttpException ? cause : new SessionStoreError(operation, cause);
+    return this.telemetry.store(operation, () => withDeadline(asked(question), timeout, late, explain));
   }
 
   private open(handle: string, { payload, version, remaining }: StoredRecord): Stored {
@@ -152,6 +149,15 @@ export class StoredSessions {
       payload: this.codec.encode(handle, content),
       principal: principal === undefined ? undefined : this.indexedPrincipal(principal),
     };
+  }
+}
+
+/** A repository that throws at once has failed like one that rejects. */
+function asked<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return question();
+  } catch (cause) {
+    return Promise.reject(cause as Error);
   }
 }
 
