@@ -1,5 +1,5 @@
 import type { FlashMessage } from 'nestjs-server-session';
-import { type Html, html } from './html.js';
+import { type Html, html } from '../shared/html.js';
 import { PRODUCTS } from './products.js';
 import { type CartLine, totalOf } from './shop.service.js';
 import { STYLE } from './style.js';
