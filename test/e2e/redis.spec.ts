@@ -51,7 +51,7 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
 
   beforeAll(async () => {
     server = await startRedis();
-    redis = new Redis(server.url);
+    redis = new Redis(server.url, { disconnectTimeout: 100 });
     redis.on('error', () => undefined);
     await start();
   });
