@@ -17,7 +17,7 @@ h2 { margin: 1.5rem 0 .5rem; }
 .device h2 { margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
 .device.this { border-color: var(--accent); background: var(--tint); }
 .mark { font-weight: 600; color: var(--accent); }
-.facts span { white-space: nowrap; }
+.facts span + span::before { content: '· '; }
 .message.problem { border-color: var(--danger); }
 nav + main h2:first-of-type { margin-top: .5rem; }
 button.quiet { background: transparent; color: inherit; border-color: var(--soft); }
@@ -33,6 +33,8 @@ code { padding: .1rem .3rem; border-radius: .25rem; background: var(--tint); }
 .counts dd { margin: 0; font-size: 2rem; line-height: 1.2; font-weight: 600; font-variant-numeric: tabular-nums; }
 @media (max-width: 30rem) {
   .device { grid-template-columns: minmax(0, 1fr); }
+  .facts span { display: block; } .facts span + span::before { content: none; }
+  .sign-in { max-width: none; }
   header form { width: 100%; justify-content: space-between; }
   .device form, main form button { width: 100%; }
 }

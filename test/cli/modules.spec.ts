@@ -66,11 +66,17 @@ describe('With --module, the command line', () => {
       const options = { type: 'filesystem', filesystem: { dir: join(cli.folder, 'plain') }, hashIds: false } as const;
       const app = await startAdmin(options);
       try {
-        const { browser } = await app.loggedIn('ada');
+        const browsers = [(await app.loggedIn('ada')).browser, (await app.loggedIn('ada')).browser];
         const module = await write('plain.module.js', esm(options));
         const { stdout } = await run('list', '--module', module, '--json');
-        expect(jsonLines(stdout)).toMatchObject([{ handle: null, principal: 'ada' }]);
-        expect(stdout).not.toContain(browser.jar.get('session'));
+        expect(jsonLines(stdout)).toMatchObject([
+          { handle: null, principal: 'ada' },
+          { handle: null, principal: 'ada' },
+        ]);
+        // Nor a cursor, which may be one.
+        const page = await run('list', '--module', module, '--limit', '1', '--json');
+        expect([jsonLines(page.stdout).length, page.stderr]).toEqual([1, 'There may be more: --all shows them.\n']);
+        for (const { jar } of browsers) expect(stdout + page.stdout).not.toContain(jar.get('session'));
       } finally {
         await app.close();
       }

@@ -29,7 +29,9 @@ export const list: Command<ListOptions> = async ({ sessions, options, output }, 
     // A page may be empty and still have a successor.
   } while (next !== undefined && (all || listed === 0));
   if (next !== undefined) {
-    if (output.asJson) await output.line(JSON.stringify({ cursor: next }));
+    // A cursor may be the handle of the last one.
+    if (!view.showsHandle) output.remark('There may be more: --all shows them.');
+    else if (output.asJson) await output.line(JSON.stringify({ cursor: next }));
     else output.remark(`There may be more: --cursor '${next}' shows the next page, --all all of them.`);
   }
   if (listed === 0) output.remark('No sessions.');

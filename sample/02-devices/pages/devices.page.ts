@@ -15,8 +15,11 @@ export interface DevicesPage {
 export function devicesPage({ user, devices, messages, now }: DevicesPage): string {
   const others = devices.filter(({ isThis }) => !isThis).length;
   const body = html`<p>
-      You are signed in on ${devices.length === 1 ? 'this device only' : `${devices.length} devices`}. Is there one you do not know? Sign it
-      out, and change your password.
+      ${
+        others === 0
+          ? 'You are signed in on this device only.'
+          : `You are signed in on ${devices.length} devices. Is there one you do not know? Sign it out, and change your password.`
+      }
     </p>
     <ul class="devices">
       ${devices.map((device) => deviceCard(device, now))}
@@ -35,7 +38,7 @@ function deviceCard({ handle, name, address, signedInAt, lastUsedAt, isThis }: D
       <h2>${name}</h2>
       ${isThis ? html`<p class="soft mark">This device</p>` : ''}
       <p class="soft facts">
-        <span>${address} ·</span> <span>used ${time(lastUsedAt, now)} ·</span> <span>signed in ${time(signedInAt, now)}</span>
+        <span>${address}</span> <span>used ${time(lastUsedAt, now)}</span> <span>signed in ${time(signedInAt, now)}</span>
       </p>
     </div>
     ${
