@@ -1,6 +1,6 @@
 import { TooManySessionsError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionLimit } from '../session/session-lifecycle.js';
+import type { SessionLimit } from '../session/session-limit.js';
 import type { StoredSessions } from '../session/stored-sessions.js';
 import { WriteTurns } from '../session/write-turns.js';
 import type { ListedSession, SessionListing } from './session-listing.js';

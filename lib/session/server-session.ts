@@ -4,6 +4,7 @@ import { Attribute, FieldKind } from './field-changes.js';
 import { newFlashKey } from './flash-key.js';
 import type { FlashMessage, SessionData, SessionKey } from './session-data.js';
 import type { SessionLifecycle } from './session-lifecycle.js';
+import { dataAsProperties } from './session-proxy.js';
 import type { SessionState } from './session-state.js';
 
 /** Keys the two internals of a session object; not to be found by name. */
@@ -226,12 +227,8 @@ export class ServerSession {
 /** The names that are members, not data. */
 const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(ServerSession.prototype).filter((name) => name !== 'constructor'));
 
-function isReserved(key: string): boolean {
-  return RESERVED.has(key);
-}
-
 function assertNotReserved(key: string): void {
-  if (isReserved(key)) throw new ReservedSessionKeyError(key);
+  if (RESERVED.has(key)) throw new ReservedSessionKeyError(key);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -251,50 +248,7 @@ function assertWritable(session: ServerSession, operation: string): void {
   if (readOnly !== undefined) throw readOnly(operation);
 }
 
-/**
- * Properties become data, members stay members. The data live in the fields, not on the object, so `__proto__` and
- * `constructor` are keys like any other and reach no prototype.
- */
-const DATA_AS_PROPERTIES: ProxyHandler<ServerSession> = {
-  get(session, key) {
-    if (typeof key === 'symbol' || isReserved(key)) return Reflect.get(session, key, session) as unknown;
-    return session[STATE].fields.get(dataField(key));
-  },
-  set(session, key, value) {
-    if (typeof key === 'symbol') return false;
-    if (!isReserved(key)) {
-      session.set(key, value);
-      return true;
-    }
-    if (Object.getOwnPropertyDescriptor(ServerSession.prototype, key)?.set === undefined) throw new ReservedSessionKeyError(key);
-    return Reflect.set(session, key, value, session);
-  },
-  has(session, key) {
-    return typeof key === 'symbol' ? Reflect.has(session, key) : isReserved(key) || session.has(key);
-  },
-  deleteProperty(session, key) {
-    if (typeof key === 'string') session.delete(key);
-    return true;
-  },
-  ownKeys(session) {
-    return session.keys();
-  },
-  getOwnPropertyDescriptor(session, key) {
-    if (typeof key === 'symbol' || !session.has(key)) return undefined;
-    return { value: session.get(key), writable: true, enumerable: true, configurable: true };
-  },
-  defineProperty(session, key, { value, get, set, ...attributes }) {
-    if (typeof key === 'symbol') return false;
-    assertNotReserved(key);
-    // Data is plain: what a store cannot keep is no attribute of it.
-    if (get !== undefined || set !== undefined || Object.values(attributes).includes(false)) return false;
-    session.set(key, value);
-    return true;
-  },
-  // The prototype is no data, and nobody is to exchange it or to freeze what is not there.
-  setPrototypeOf: () => false,
-  preventExtensions: () => false,
-};
+const DATA_AS_PROPERTIES = dataAsProperties<ServerSession>(RESERVED);
 
 /** The session object over a state. */
 export function toServerSession(state: SessionState, lifecycle: SessionLifecycle): ServerSession {

@@ -1,7 +1,7 @@
 import { reasonOf, SessionSerializationError } from '../errors/session.errors.js';
 import { toBuffer } from '../serialization/serialized-bytes.js';
 import type { SessionSerializer } from '../serialization/session-serializer.js';
-import type { FieldChanges, SerializedFields } from './field-changes.js';
+import { Attribute, type FieldChanges, type SerializedFields } from './field-changes.js';
 
 /**
  * `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application; `damaged`: found
@@ -70,6 +70,12 @@ export class SessionFields {
   /** The keys that begin with `prefix`, in the order in which they were set. */
   *keys(prefix: string): Generator<string> {
     for (const [key, field] of this.fields) if (isPresent(field) && key.startsWith(prefix)) yield key;
+  }
+
+  /** Whether there is nothing to store: what a session knows about itself alone is nothing to keep. */
+  get isEmpty(): boolean {
+    for (const key of this.keys('')) if (key !== Attribute.permanent && key !== Attribute.meta) return false;
+    return true;
   }
 
   /**

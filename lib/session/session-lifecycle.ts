@@ -6,21 +6,13 @@ import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-teleme
 import { applyChanges, Attribute, FieldKind, type FieldChanges } from './field-changes.js';
 import { inTurn } from './in-turn.js';
 import { SessionEvents, type SessionEventType } from './session-events.js';
-import type { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';
+import type { SessionLimit } from './session-limit.js';
 import { SessionLoader } from './session-loader.js';
 import { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
 import { assertOwned, type Move, SessionWriter } from './session-writer.js';
 import { hasSamePrincipal, type StoredSessions } from './stored-sessions.js';
-
-/** How many sessions a principal may have. */
-export interface SessionLimit {
-  /** Before a session gets a principal. @throws where it must not. */
-  admit(principal: string): Promise<void>;
-  /** After the session is stored. @param handle of the session that got the principal. */
-  enforce(principal: string, handle: string): Promise<void>;
-}
 
 /**
  * The life of a session within one request: load → (the request works with it) → commit. Knows nothing of HTTP: it is given
@@ -55,7 +47,7 @@ export class SessionLifecycle {
   /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
   isSettled(state: SessionState): boolean {
     if (state.dead || state.readOnly !== undefined) return true;
-    return state.base === undefined ? !isWorthStoring(state.fields) : state.fields.changes().size === 0;
+    return state.base === undefined ? state.fields.isEmpty : state.fields.changes().size === 0;
   }
 
   /**
@@ -71,7 +63,7 @@ export class SessionLifecycle {
   private async commitNow(state: SessionState): Promise<void> {
     if (state.dead || state.readOnly !== undefined) return;
     if (state.base === undefined) {
-      if (!isWorthStoring(state.fields)) return;
+      if (state.fields.isEmpty) return;
       await this.telemetry.span(
         'session.save',
         () => this.create(state),
@@ -300,10 +292,4 @@ export class SessionLifecycle {
     }
     state.fields.delete(Attribute.principal);
   }
-}
-
-/** An empty session is not stored: what it knows about itself alone is nothing to keep. */
-function isWorthStoring(fields: SessionFields): boolean {
-  for (const key of fields.keys('')) if (key !== Attribute.permanent && key !== Attribute.meta) return true;
-  return false;
 }
