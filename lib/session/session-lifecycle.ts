@@ -123,7 +123,7 @@ export class SessionLifecycle {
         state.fields = this.loader.fieldsOf();
         return;
       }
-      const current = await this.loader.follow(state.handle);
+      const current = await this.stored.follow(state.handle);
       if (current === undefined) return this.bury(state);
       if (current.handle !== state.handle) Object.assign(state, { follower: true, cookie: 'none' });
       // As in a write: who came through an old id does not get to see whose session it has become.

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { NullSessionError, SessionStoreError, SessionUnavailableError, UnreadableRecordError } from '../errors/session.errors.js';
+import { NullSessionError, SessionStoreError, SessionUnavailableError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
 import type { SessionContent } from '../serialization/stored-record.codec.js';
@@ -15,6 +15,8 @@ import { TouchSchedule } from './touch-schedule.js';
 export class SessionLoader {
   readonly touches: TouchSchedule;
   private readonly logger = new Logger('ServerSession');
+  /** The store failed a moment ago, and `onStoreError` is `'degrade'`. */
+  private isDegraded = false;
 
   constructor(
     private readonly options: ResolvedSessionOptions,
@@ -70,6 +72,8 @@ export class SessionLoader {
     try {
       for (const id of ids) {
         const state = await this.open(id);
+        if (this.isDegraded) this.logger.log('[ServerSession] the session store is back');
+        this.isDegraded = false;
         if (state === undefined) continue;
         this.telemetry.count('loaded');
         return state;
@@ -77,14 +81,16 @@ export class SessionLoader {
       return this.blank();
     } catch (error) {
       if (!(error instanceof SessionStoreError) || this.options.onStoreError === 'fail') throw error;
-      this.logger.error(`${error.message}; serving an empty, read-only session`);
+      // Once for each outage, not for every request in it.
+      if (!this.isDegraded) this.logger.error(`${error.message}; serving empty, read-only sessions until it is back`);
+      this.isDegraded = true;
       return { ...this.blank(), readOnly: (operation) => new SessionUnavailableError(operation) };
     }
   }
 
   /** A session as administration sees it, without extending it. */
   async view(handle: string, readOnly?: ReadOnlyReason): Promise<SessionState | undefined> {
-    const found = await this.reporting(() => this.stored.peek(handle));
+    const found = await this.stored.peek(handle);
     return isSession(found) ? this.stateFrom(handle, found, readOnly) : undefined;
   }
 
@@ -105,7 +111,7 @@ export class SessionLoader {
     const handle = this.ids.handleOf(id);
     const now = Date.now();
     const touch = this.touches.isDue(handle, now);
-    const found = await this.readOrReport(handle, touch);
+    const found = await this.stored.find(handle, touch);
     if (isSession(found)) return this.loaded(id, handle, found, touch, now);
     if (isRetired(found)) {
       if (touch) {
@@ -113,7 +119,7 @@ export class SessionLoader {
         this.touches.note(handle, now);
         await this.stored.update(handle, found.content, found.version);
       }
-      const to = found.content.to === undefined ? undefined : await this.follow(found.content.to);
+      const to = found.content.to === undefined ? undefined : await this.stored.follow(found.content.to);
       if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
     }
     return undefined;
@@ -132,30 +138,6 @@ export class SessionLoader {
       }
     }
     return state;
-  }
-
-  /** The session under a handle, or where it went from there. */
-  async follow(handle: string): Promise<{ handle: string; stored: Stored<SessionContent> } | undefined> {
-    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < 8; hops++) {
-      const found: Stored | undefined = await this.readOrReport(next, false);
-      if (isSession(found)) return { handle: next, stored: found };
-      next = isRetired(found) ? found.content.to : undefined;
-    }
-    return undefined;
-  }
-
-  private readOrReport(handle: string, touch: boolean): Promise<Stored | undefined> {
-    return this.reporting(() => this.stored.read(handle, touch));
-  }
-
-  private async reporting(read: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
-    try {
-      return await read();
-    } catch (error) {
-      if (!(error instanceof UnreadableRecordError)) throw error;
-      this.logger.warn(`${error.message}; it counts as no session`);
-      return undefined;
-    }
   }
 
   adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {

@@ -48,7 +48,7 @@ export class SessionRetirement {
 
   /** What is to be ended under a handle; a retired record leads on to where the session went, and is deleted. */
   private async current(handle: string): Promise<{ handle: string; version: string } | undefined> {
-    const found = await this.stored.read(handle);
+    const found = await this.stored.find(handle);
     if (!isRetired(found)) return found && { handle, version: found.version };
     const { to } = found.content;
     if (to === undefined) return undefined;

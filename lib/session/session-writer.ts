@@ -6,7 +6,7 @@ import { withDeadline } from './deadline.js';
 import { Attribute, applyChanges, type FieldChanges, type SerializedFields } from './field-changes.js';
 import type { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
-import { hasSamePrincipal, isRetired, isSession, type Stored, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
+import { hasSamePrincipal, type Stored, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
 import { WriteTurns } from './write-turns.js';
 
 /** What a turn leaves to the next one of the same session. */
@@ -175,12 +175,8 @@ export class SessionWriter {
 
   /** What a handle leads to by now. */
   private async current(handle: string): Promise<Latest | undefined> {
-    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < 8; hops++) {
-      const found: Stored | undefined = await this.stored.read(next);
-      if (isSession(found)) return { handle: next, base: found };
-      next = isRetired(found) ? found.content.to : undefined;
-    }
-    return undefined;
+    const found = await this.stored.follow(handle);
+    return found && { handle: found.handle, base: found.stored };
   }
 
   /** A turn of the session, over within `storeTimeout` for the caller, waiting included. */

@@ -1,4 +1,4 @@
-import { HttpException } from '@nestjs/common';
+import { HttpException, Logger } from '@nestjs/common';
 import { hash } from 'node:crypto';
 import { SessionStoreError, SessionStoreTimeoutError, UnreadableRecordError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
@@ -18,7 +18,18 @@ export interface Stored<C extends RecordContent = RecordContent> {
   readonly remaining?: number | undefined;
 }
 
+/** A session, and the handle that it has by now. */
+export interface Followed {
+  readonly handle: string;
+  readonly stored: Stored<SessionContent>;
+}
+
 export type StoredUpdate = { readonly status: 'updated'; readonly version: SessionVersion } | { readonly status: 'conflict' | 'gone' };
+
+/** How often a session may have got a new id while one request looked for it. */
+const MAX_HOPS = 8;
+
+const logger = new Logger('ServerSession');
 
 /**
  * The repository, seen from the session's side: contents instead of bytes, absolute rules instead of lifetimes, a deadline
@@ -52,15 +63,33 @@ export class StoredSessions {
     return undefined;
   }
 
+  /** Reads as `read` does. What cannot be read counts as none, and gives one line in the log. */
+  find(handle: string, touch = false): Promise<Stored | undefined> {
+    return this.read(handle, touch).catch(reportUnreadable);
+  }
+
+  /** The session under a handle, or where it went from there. What cannot be read counts as none. */
+  async follow(handle: string): Promise<Followed | undefined> {
+    for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < MAX_HOPS; hops++) {
+      const found: Stored | undefined = await this.find(next);
+      if (isSession(found)) return { handle: next, stored: found };
+      next = isRetired(found) ? found.content.to : undefined;
+    }
+    return undefined;
+  }
+
   /**
-   * Reads for administration: extends nothing, and tells what remains where the store can say so.
-   *
-   * @throws UnreadableRecordError when there is a record that cannot be read.
+   * Reads for administration: extends nothing, and tells what remains where the store can say so. What cannot be read counts
+   * as none.
    */
   async peek(handle: string): Promise<Stored | undefined> {
     const { repository } = this;
-    const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle));
-    return stored && this.decode(handle, stored);
+    const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle)).catch(reportUnreadable);
+    try {
+      return stored && this.decode(handle, stored);
+    } catch (error) {
+      return reportUnreadable(error);
+    }
   }
 
   /** @throws UnreadableRecordError when the record cannot be read. */
@@ -159,6 +188,12 @@ function asked<T>(question: () => Promise<T>): Promise<T> {
   } catch (cause) {
     return Promise.reject(cause as Error);
   }
+}
+
+function reportUnreadable(error: unknown): undefined {
+  if (!(error instanceof UnreadableRecordError)) throw error;
+  logger.warn(`${error.message}; it counts as no session`);
+  return undefined;
 }
 
 /** Whether the record itself says that it is over, even where the store has not removed it yet. */

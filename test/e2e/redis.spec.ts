@@ -16,6 +16,16 @@ class CountController {
   @Get('read') read(@Session() session: ServerSession): unknown {
     return { n: session.get('n', null) };
   }
+  @Post('count-slowly') async countSlowly(@Session() session: ServerSession): Promise<string> {
+    session.set('n', 100);
+    await sleep(100);
+    return 'counted';
+  }
+  @Post('end-slowly') async endSlowly(@Session() session: ServerSession): Promise<string> {
+    await sleep(100);
+    await session.destroy();
+    return 'ended';
+  }
   @Post('count') count(@Session() session: ServerSession): number {
     session.set('n', session.get('n', 0) + 1);
     return session.get('n', 0);
@@ -125,6 +135,21 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
       expect((await browser.get('read')).json).toEqual({ n: 1 });
     });
   });
+
+  it.each(['count-slowly', 'end-slowly'])(
+    "a record that is spoilt while '%s' is under way is no session any more, and no 500",
+    async (path) => {
+      const browser = new Browser(running.url);
+      await redis.flushall();
+      await browser.post('count');
+      const [key] = await redis.keys(`${adapter}:*`);
+      const answer = browser.post(path);
+      await sleep(50);
+      await redis.set(key!, '7:spoilt');
+      expect((await answer).status).toBe(201);
+      expect((await browser.get('read')).json).toEqual({ n: null });
+    },
+  );
 
   describe('without its server', () => {
     afterEach(async () => {
