@@ -64,9 +64,9 @@ export class ResponseGate {
     private readonly response: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    installGate(response);
+    installGate(response, () => this);
     this.original = (response as ServerResponse & { [ORIGINAL]: OriginalMethods })[ORIGINAL];
-    response.on('close', closedAtGate);
+    response.on('close', () => this.onClose());
   }
 
   /** Lets calls go that waited for the head. To be called when the session is loaded. */
@@ -118,7 +118,7 @@ export class ResponseGate {
     return this.response;
   }
 
-  onClose(): void {
+  private onClose(): void {
     if (!this.ended) this.keeper.abandoned();
   }
 
@@ -208,8 +208,10 @@ export class ResponseGate {
 /**
  * Puts the gate's methods in the place of Node's: on the prototype that all responses of an application share, where there is
  * one, else on a single response. A response that has no gate passes.
+ *
+ * @param gateOf the gate of a response; on a prototype, the one that is kept with its request.
  */
-export function installGate(target: object): void {
+export function installGate(target: object, gateOf: (response: ServerResponse) => ResponseGate | undefined = gateOfRequest): void {
   if (ORIGINAL in target) return;
   const { writeHead, write, end, flushHeaders } = target as ServerResponse;
   const original: OriginalMethods = { writeHead, write, end, flushHeaders } as OriginalMethods;
@@ -235,10 +237,6 @@ export function installGate(target: object): void {
   Object.assign(target, gated);
 }
 
-function gateOf(response: ServerResponse): ResponseGate | undefined {
+function gateOfRequest(response: ServerResponse): ResponseGate | undefined {
   return RequestCarrier.of(response)?.gate;
-}
-
-function closedAtGate(this: ServerResponse): void {
-  gateOf(this)?.onClose();
 }
