@@ -107,6 +107,17 @@ describe('The near cache', () => {
     expect(await redis.pttl(PREFIX + handle)).toBeGreaterThan(10_000);
   });
 
+  it('a record is not served past its own end, whether the server has noticed it or not', async () => {
+    const repository = await opened();
+    // The server looks for expired keys as seldom as it can.
+    await redis.config('SET', 'hz', '1');
+    const handle = newHandle();
+    await repository.create(handle, record('a'), 1500);
+    await warm(repository, handle);
+    await sleep(1600);
+    expect(await textOf(repository, handle)).toBeUndefined();
+  });
+
   it('a record is not served for longer than maxAge', async () => {
     const repository = await opened(server.url, { maxAge: '300ms' });
     const handle = newHandle();

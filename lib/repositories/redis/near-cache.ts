@@ -18,7 +18,10 @@ export class NearCache {
   private readonly pending = new Map<string, object>();
   private isFed = false;
 
+  private readonly maxAge: number;
+
   constructor({ maxEntries, maxAge }: NearCacheBounds) {
+    this.maxAge = maxAge;
     this.records = new LRUCache({ max: maxEntries, ttl: maxAge });
   }
 
@@ -28,15 +31,21 @@ export class NearCache {
     return record && { ...record, payload: Buffer.from(record.payload) };
   }
 
-  /** Asks the server, and keeps the answer unless it is outdated when it comes. */
-  async load(handle: string, ask: () => Promise<StoredRecord | undefined>): Promise<StoredRecord | undefined> {
+  /**
+   * Asks the server, and keeps the answer unless it is outdated when it comes. Not past the end of the record: the server tells
+   * of that only when it notices itself.
+   *
+   * @param lifetime that the read gives the record; without it the answer says what remains.
+   */
+  async load(handle: string, ask: () => Promise<StoredRecord | undefined>, lifetime?: number): Promise<StoredRecord | undefined> {
     if (!this.isFed) return ask();
     const read = {};
     this.pending.set(handle, read);
     try {
       const record = await ask();
       if (record !== undefined && this.pending.get(handle) === read) {
-        this.records.set(handle, { ...record, payload: Buffer.from(record.payload) });
+        const ttl = Math.max(1, Math.min(this.maxAge, record.remaining ?? lifetime ?? this.maxAge));
+        this.records.set(handle, { version: record.version, payload: Buffer.from(record.payload) }, { ttl });
       }
       return record;
     } finally {

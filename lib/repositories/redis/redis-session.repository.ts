@@ -70,7 +70,8 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     if (cache === undefined) return this.readFromServer(handle, touch);
     // A touch has to reach the server in any case.
     const known = touch === undefined ? cache.get(handle) : undefined;
-    return known ?? cache.load(handle, () => this.readFromServer(handle, touch));
+    const ask = (): Promise<StoredRecord | undefined> => (touch === undefined ? this.peek(handle) : this.readFromServer(handle, touch));
+    return known ?? cache.load(handle, ask, touch);
   }
 
   private async readFromServer(handle: string, touch?: number): Promise<StoredRecord | undefined> {
