@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServerSession, Session } from 'nestjs-server-session';
 import { startRedis, type TestServer } from '../servers/index.js';
 import { itUnless } from '../servers/it-unless.js';
+import { eventually } from '../support/eventually.js';
 import { ADAPTERS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
 
@@ -163,7 +164,7 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
       expect((await browser.get('read')).status).toBe(503);
       expect((await browser.get('unused')).status).toBe(200);
       await server.restart();
-      await expectEventually(async () => expect((await new Browser(running.url).post('count')).status).toBe(201));
+      await eventually(async () => expect((await new Browser(running.url).post('count')).status).toBe(201));
     });
 
     itUnless('REDIS_URL')('starts all the same, and finds it later', async () => {
@@ -172,7 +173,7 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
       await start();
       expect((await new Browser(running.url).post('count')).status).toBe(503);
       await server.restart();
-      await expectEventually(async () => expect((await new Browser(running.url).post('count')).status).toBe(201));
+      await eventually(async () => expect((await new Browser(running.url).post('count')).status).toBe(201));
     });
 
     itUnless('REDIS_URL')('does not hang on one that does not answer', async () => {
@@ -182,18 +183,7 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
       const answers = await Promise.all(Array.from({ length: 10 }, () => browser.clone().get('read')));
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
       await server.resume();
-      await expectEventually(async () => expect((await browser.get('read')).json).toEqual({ n: 1 }));
+      await eventually(async () => expect((await browser.get('read')).json).toEqual({ n: 1 }));
     });
   });
 });
-
-async function expectEventually(check: () => Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await check();
-    } catch (error) {
-      if (tries === 100) throw error;
-      await sleep(50);
-    }
-  }
-}

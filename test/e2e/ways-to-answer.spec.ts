@@ -23,6 +23,7 @@ import { type ServerSession, Session, SessionService } from 'nestjs-server-sessi
 import { ADAPTERS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
 import { RecordingRepository } from './recording.repository.js';
+import { eventually } from '../support/eventually.js';
 
 declare module 'nestjs-server-session' {
   interface SessionData {
@@ -283,7 +284,7 @@ describe.each(ADAPTERS)('On %s,', (adapter) => {
     await Promise.race([request.then((response) => response.body?.getReader().read()), sleep(25)]);
     controller.abort();
     await request.catch(() => undefined);
-    await expectEventually(async () => expect((await browser.get('read')).json).toMatchObject({ n: 2 }));
+    await eventually(async () => expect((await browser.get('read')).json).toMatchObject({ n: 2 }), 1000);
   });
 
   it('answers pipelined requests of one connection in order', async () => {
@@ -296,14 +297,3 @@ describe.each(ADAPTERS)('On %s,', (adapter) => {
     expect(text.match(/^set-cookie: session=/gim)).toHaveLength(2);
   });
 });
-
-async function expectEventually(check: () => Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await check();
-    } catch (error) {
-      if (tries === 100) throw error;
-      await sleep(10);
-    }
-  }
-}

@@ -7,6 +7,7 @@ import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { RedisSessionRepository } from '../../lib/repositories/redis/redis-session.repository.js';
 import { startRedis, TcpProxy, type TestServer } from '../servers/index.js';
+import { eventually } from '../support/eventually.js';
 
 const PREFIX = 'near:';
 const LIFETIME = 60_000;
@@ -162,14 +163,3 @@ describe('The near cache', () => {
     expect(() => resolveOptions(options as never)).toThrow(/redis\.nearCache'[^]*redis\.nearCache\.maxEntries'[^]*redis\.nearCache\.size'/);
   });
 });
-
-async function eventually(check: () => Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await check();
-    } catch (error) {
-      if (tries === 200) throw error;
-      await sleep(25);
-    }
-  }
-}
