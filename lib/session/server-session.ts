@@ -7,9 +7,27 @@ import type { SessionLifecycle } from './session-lifecycle.js';
 import { dataAsProperties } from './session-proxy.js';
 import type { SessionState } from './session-state.js';
 
-/** Keys the two internals of a session object; not to be found by name. */
-const STATE = Symbol('state');
-const LIFECYCLE = Symbol('lifecycle');
+/** Keys the internals of a session object; not to be found by name. */
+const INTERNALS = Symbol('internals');
+
+/** Private fields, because `console.dir` and the like, which ignore `inspect.custom`, would show the id among others. */
+class Internals {
+  readonly #state: SessionState;
+  readonly #lifecycle: SessionLifecycle;
+
+  constructor(state: SessionState, lifecycle: SessionLifecycle) {
+    this.#state = state;
+    this.#lifecycle = lifecycle;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get lifecycle(): SessionLifecycle {
+    return this.#lifecycle;
+  }
+}
 
 /** What the application keeps of each session, typed by declaration merging. */
 export interface ServerSession extends SessionData {}
@@ -21,85 +39,79 @@ export interface ServerSession extends SessionData {}
  */
 export class ServerSession {
   /** @internal */
-  declare readonly [STATE]: SessionState;
-  /** @internal */
-  declare readonly [LIFECYCLE]: SessionLifecycle;
+  readonly [INTERNALS]: Internals;
 
   /** @internal Sessions come from the lifecycle. */
   constructor(state: SessionState, lifecycle: SessionLifecycle) {
-    // Not enumerable: `console.dir` and the like, which ignore `inspect.custom`, would show the id.
-    Object.defineProperties(this, {
-      [STATE]: { value: state, configurable: true },
-      [LIFECYCLE]: { value: lifecycle, configurable: true },
-    });
+    this[INTERNALS] = new Internals(state, lifecycle);
   }
 
   /** The id in the cookie. Whoever has it has the session: do not log it. */
   get sid(): string {
-    return this[LIFECYCLE].idOf(this[STATE]);
+    return this[INTERNALS].lifecycle.idOf(this[INTERNALS].state);
   }
 
   /** The name of the session in the store. It identifies the session and cannot be used as a cookie. */
   get handle(): string {
-    return this[LIFECYCLE].handleOf(this[STATE]);
+    return this[INTERNALS].lifecycle.handleOf(this[INTERNALS].state);
   }
 
   /** Whether the session is not stored yet. */
   get isNew(): boolean {
-    return this[STATE].base === undefined;
+    return this[INTERNALS].state.base === undefined;
   }
 
   /** Whether the session was changed since it was loaded or saved, nested changes included. */
   get modified(): boolean {
-    return this[STATE].fields.changes().size > 0;
+    return this[INTERNALS].state.fields.changes().size > 0;
   }
 
   /** Whether the cookie has an expiry; without one the browser drops it when it closes. Starts as the option `permanent`. */
   get permanent(): boolean {
-    return this[LIFECYCLE].loader.isPermanent(this[STATE]);
+    return this[INTERNALS].lifecycle.loader.isPermanent(this[INTERNALS].state);
   }
 
   set permanent(permanent: boolean) {
     assertWritable(this, 'permanent');
-    this[STATE].fields.set(Attribute.permanent, Boolean(permanent));
+    this[INTERNALS].state.fields.set(Attribute.permanent, Boolean(permanent));
   }
 
   get createdAt(): Date {
-    return new Date(this[STATE].createdAt);
+    return new Date(this[INTERNALS].state.createdAt);
   }
 
   /** The last use before this request, to within `touchInterval`. */
   get lastAccessedAt(): Date {
-    return new Date(this[STATE].accessedAt);
+    return new Date(this[INTERNALS].state.accessedAt);
   }
 
   /** When the session ends if it is not used again. */
   get expiresAt(): Date {
-    return new Date(this[LIFECYCLE].expiryOf(this[STATE]));
+    return new Date(this[INTERNALS].lifecycle.expiryOf(this[INTERNALS].state));
   }
 
   /** Whom the session belongs to. A change gives the session a new id, unless the request did so itself. */
   get principal(): string | undefined {
-    const principal = this[STATE].fields.get(Attribute.principal);
+    const principal = this[INTERNALS].state.fields.get(Attribute.principal);
     return typeof principal === 'string' ? principal : undefined;
   }
 
   set principal(principal: string | undefined) {
     assertWritable(this, 'principal');
-    if (principal === undefined || principal === null) this[STATE].fields.delete(Attribute.principal);
-    else this[STATE].fields.set(Attribute.principal, String(principal));
+    if (principal === undefined || principal === null) this[INTERNALS].state.fields.delete(Attribute.principal);
+    else this[INTERNALS].state.fields.set(Attribute.principal, String(principal));
   }
 
   /** Facts about the session that are not its data, such as the device it began on. */
   get meta(): Record<string, unknown> | undefined {
-    const meta = this[STATE].fields.get(Attribute.meta);
+    const meta = this[INTERNALS].state.fields.get(Attribute.meta);
     return isRecord(meta) ? meta : undefined;
   }
 
   set meta(meta: Record<string, unknown> | undefined) {
     assertWritable(this, 'meta');
-    if (meta === undefined) this[STATE].fields.delete(Attribute.meta);
-    else this[STATE].fields.set(Attribute.meta, meta);
+    if (meta === undefined) this[INTERNALS].state.fields.delete(Attribute.meta);
+    else this[INTERNALS].state.fields.set(Attribute.meta, meta);
   }
 
   get<K extends SessionKey>(key: K): SessionData[K] | undefined;
@@ -107,7 +119,7 @@ export class ServerSession {
   get<T = unknown>(key: string): T | undefined;
   get<T>(key: string, fallback: T): T;
   get(key: string, fallback?: unknown): unknown {
-    const value = this[STATE].fields.get(dataField(key));
+    const value = this[INTERNALS].state.fields.get(dataField(key));
     return value === undefined ? fallback : value;
   }
 
@@ -121,12 +133,12 @@ export class ServerSession {
   set(key: string, value: unknown): this {
     assertNotReserved(key);
     assertWritable(this, `set '${key}'`);
-    this[STATE].fields.set(dataField(key), value);
+    this[INTERNALS].state.fields.set(dataField(key), value);
     return this;
   }
 
   has(key: string): boolean {
-    return this[STATE].fields.has(dataField(key));
+    return this[INTERNALS].state.fields.has(dataField(key));
   }
 
   /**
@@ -136,7 +148,7 @@ export class ServerSession {
   delete(key: string): boolean {
     assertNotReserved(key);
     assertWritable(this, `delete '${key}'`);
-    return this[STATE].fields.delete(dataField(key));
+    return this[INTERNALS].state.fields.delete(dataField(key));
   }
 
   /** Deletes all data; the session itself stays. */
@@ -146,7 +158,7 @@ export class ServerSession {
   }
 
   keys(): string[] {
-    return Array.from(this[STATE].fields.keys(FieldKind.data), (field) => field.slice(1));
+    return Array.from(this[INTERNALS].state.fields.keys(FieldKind.data), (field) => field.slice(1));
   }
 
   entries(): [string, unknown][] {
@@ -163,24 +175,24 @@ export class ServerSession {
    */
   async regenerate({ keep = true }: { keep?: boolean } = {}): Promise<void> {
     assertWritable(this, 'regenerate');
-    await this[LIFECYCLE].regenerate(this[STATE], keep);
+    await this[INTERNALS].lifecycle.regenerate(this[INTERNALS].state, keep);
   }
 
   /** Removes the session from the store and clears the cookie. What is written after it begins a new session. */
   async destroy(): Promise<void> {
     assertWritable(this, 'destroy');
-    await this[LIFECYCLE].destroy(this[STATE]);
+    await this[INTERNALS].lifecycle.destroy(this[INTERNALS].state);
   }
 
   /** Writes what has changed now, rather than when the response leaves. */
   async save(): Promise<void> {
     assertWritable(this, 'save');
-    await this[LIFECYCLE].commit(this[STATE]);
+    await this[INTERNALS].lifecycle.commit(this[INTERNALS].state);
   }
 
   /** Reads the session again; unsaved changes are dropped. */
   async reload(): Promise<void> {
-    await this[LIFECYCLE].reload(this[STATE]);
+    await this[INTERNALS].lifecycle.reload(this[INTERNALS].state);
   }
 
   /**
@@ -189,20 +201,20 @@ export class ServerSession {
    */
   async update<T>(change: (session: ServerSession) => T | Promise<T>): Promise<T> {
     assertWritable(this, 'update');
-    return this[LIFECYCLE].updateAtomically(this[STATE], (state) => change(toServerSession(state, this[LIFECYCLE])));
+    return this[INTERNALS].lifecycle.updateAtomically(this[INTERNALS].state, (state) => change(toServerSession(state, this[INTERNALS].lifecycle)));
   }
 
   /** Leaves a message for whoever reads it first: this request or a later one. */
   flash(kind: string, message: unknown): void {
     assertWritable(this, 'flash');
-    this[STATE].fields.set(newFlashKey(), { kind, message });
+    this[INTERNALS].state.fields.set(newFlashKey(), { kind, message });
   }
 
   /** Takes the messages, of one kind or all, oldest first: each is read once. */
   flashes(): FlashMessage[];
   flashes<T = unknown>(kind: string): T[];
   flashes(kind?: string): unknown[] {
-    const { fields, readOnly } = this[STATE];
+    const { fields, readOnly } = this[INTERNALS].state;
     const taken: FlashMessage[] = [];
     for (const key of Array.from(fields.keys(FieldKind.flash))) {
       const flash = fields.get(key);
@@ -244,7 +256,7 @@ function dataField(key: string): string {
 }
 
 function assertWritable(session: ServerSession, operation: string): void {
-  const { readOnly } = session[STATE];
+  const { readOnly } = session[INTERNALS].state;
   if (readOnly !== undefined) throw readOnly(operation);
 }
 
@@ -257,5 +269,5 @@ export function toServerSession(state: SessionState, lifecycle: SessionLifecycle
 
 /** The state behind a session object. */
 export function stateOf(session: ServerSession): SessionState {
-  return session[STATE];
+  return session[INTERNALS].state;
 }

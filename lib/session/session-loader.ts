@@ -35,13 +35,17 @@ export class SessionLoader {
 
   /** A session that is not stored. It gets an id once somebody needs one. */
   blank(): SessionState {
+    return this.stateOver(this.fieldsOf());
+  }
+
+  private stateOver(fields: SessionFields): SessionState {
     const now = Date.now();
     const { absoluteLifetime } = this.options;
     return {
       sid: undefined,
       handle: undefined,
       base: undefined,
-      fields: this.fieldsOf(),
+      fields,
       createdAt: now,
       accessedAt: now,
       deadline: absoluteLifetime === undefined ? undefined : now + absoluteLifetime,
@@ -71,9 +75,14 @@ export class SessionLoader {
   private async loadNow(ids: readonly string[]): Promise<SessionState> {
     try {
       for (const id of ids) {
-        const state = await this.open(id);
+        const handle = this.ids.handleOf(id);
+        const now = Date.now();
+        const touch = this.touches.isDue(handle, now);
+        const found = await this.stored.find(handle, touch);
         if (this.isDegraded) this.logger.log('[ServerSession] the session store is back');
         this.isDegraded = false;
+        if (found === undefined) continue;
+        const state = isSession(found) ? this.loaded(id, handle, found, touch, now) : await this.followed(id, handle, found, touch, now);
         if (state === undefined) continue;
         this.telemetry.count('loaded');
         return state;
@@ -96,9 +105,7 @@ export class SessionLoader {
 
   /** A session object's state over a stored session: for administration. Nobody knows its id; it reads as ''. */
   stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
-    const state = { ...this.blank(), sid: '', expiry: this.stored.expiryOf(stored), readOnly };
-    this.adopt(state, handle, stored);
-    return state;
+    return { ...this.stateFor('', handle, stored), expiry: this.stored.expiryOf(stored), readOnly };
   }
 
   /** Whether the cookie of a session has an expiry. */
@@ -107,27 +114,8 @@ export class SessionLoader {
     return typeof permanent === 'boolean' ? permanent : this.options.permanent;
   }
 
-  private async open(id: string): Promise<SessionState | undefined> {
-    const handle = this.ids.handleOf(id);
-    const now = Date.now();
-    const touch = this.touches.isDue(handle, now);
-    const found = await this.stored.find(handle, touch);
-    if (isSession(found)) return this.loaded(id, handle, found, touch, now);
-    if (isRetired(found)) {
-      if (touch) {
-        // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
-        this.touches.note(handle, now);
-        await this.stored.update(handle, found.content, found.version);
-      }
-      const to = found.content.to === undefined ? undefined : await this.stored.follow(found.content.to);
-      if (to !== undefined) return { ...this.loaded(id, to.handle, to.stored, false, now), follower: true };
-    }
-    return undefined;
-  }
-
   private loaded(id: string, handle: string, stored: Stored<SessionContent>, touched: boolean, now: number): SessionState {
-    const state = { ...this.blank(), sid: id };
-    this.adopt(state, handle, stored);
+    const state = this.stateFor(id, handle, stored);
     if (touched) {
       // The expiry of the cookie slides along, but is not sent again where it was sent a moment ago by another process.
       const fresh = now - state.cookieAt < this.options.touchInterval;
@@ -140,11 +128,35 @@ export class SessionLoader {
     return state;
   }
 
+  /** The session that an id led to until a moment ago, where it has another one by now. */
+  private async followed(id: string, handle: string, found: Stored, touched: boolean, now: number): Promise<SessionState | undefined> {
+    if (!isRetired(found)) return undefined;
+    if (touched) {
+      // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
+      this.touches.note(handle, now);
+      await this.stored.update(handle, found.content, found.version);
+    }
+    const to = found.content.to === undefined ? undefined : await this.stored.follow(found.content.to);
+    return to && { ...this.stateFor(id, to.handle, to.stored), follower: true };
+  }
+
+  private stateFor(id: string, handle: string, stored: Stored<SessionContent>): SessionState {
+    const state = this.stateOver(this.fieldsOf(stored.content));
+    state.sid = id;
+    this.identify(state, handle, stored);
+    return state;
+  }
+
+  /** Makes a state that of what is stored now. */
   adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
-    const { version, content } = stored;
+    state.fields = this.fieldsOf(stored.content);
+    this.identify(state, handle, stored);
+  }
+
+  private identify(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
+    const { content } = stored;
     state.handle = handle;
-    state.base = { version, content };
-    state.fields = this.fieldsOf(content);
+    state.base = stored;
     state.createdAt = content.createdAt;
     // A touch is not written into the record; what is left of its lifetime tells of it.
     state.accessedAt = Math.max(this.stored.lastUseOf(stored), this.touches.last(handle));

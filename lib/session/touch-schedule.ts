@@ -14,11 +14,10 @@ export class TouchSchedule {
   constructor(private readonly interval: number) {}
 
   isDue(handle: string, now: number): boolean {
-    const last = this.touched.get(handle);
-    return last === undefined || now - last >= this.interval;
+    return now - this.last(handle) >= this.interval;
   }
 
-  /** Epoch milliseconds of the last touch; 0 for never. */
+  /** Epoch milliseconds of the last touch; 0 for never. A look does not count as use: who was touched longest ago is due first. */
   last(handle: string): number {
     return this.touched.peek(handle) ?? 0;
   }

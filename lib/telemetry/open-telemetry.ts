@@ -1,4 +1,4 @@
-import type { Attributes, Counter, Histogram, MetricsAPI, SpanStatusCode, TraceAPI } from '@opentelemetry/api';
+import type { Attributes, Counter, createNoopMeter, Histogram, MetricsAPI, ProxyTracerProvider, SpanStatusCode, TraceAPI, Tracer } from '@opentelemetry/api';
 import { type SessionCounter, type SessionSpan, SessionTelemetry } from './session-telemetry.js';
 
 /** The parts of `@opentelemetry/api` that are used here. */
@@ -6,6 +6,7 @@ export interface OpenTelemetryApi {
   readonly trace: TraceAPI;
   readonly metrics: MetricsAPI;
   readonly SpanStatusCode: typeof SpanStatusCode;
+  readonly createNoopMeter: typeof createNoopMeter;
 }
 
 const SCOPE = 'nestjs-server-session';
@@ -41,9 +42,27 @@ export class OpenTelemetry extends SessionTelemetry {
   }
 
   override span<T>(name: SessionSpan, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
-    const { trace, SpanStatusCode: status } = this.api;
-    // Asked for each time: the API hands out the tracer of an SDK that is registered later, too.
-    return trace.getTracer(SCOPE).startActiveSpan(name, { attributes: this.attributes }, async (span) => {
+    const tracer = this.tracer();
+    return tracer === undefined ? work() : this.spanOf(tracer, name, work, outcome);
+  }
+
+  override store<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const instruments = this.instrumentation();
+    return instruments === undefined ? work() : this.timed(instruments, operation, work);
+  }
+
+  override count(counter: SessionCounter): void {
+    this.instrumentation()?.counters[counter].add(1, this.attributes);
+  }
+
+  /** Asked for each time, as an SDK may be registered later. Undefined without one: then nothing is to be paid. */
+  private tracer(): Tracer | undefined {
+    const provider = this.api.trace.getTracerProvider();
+    return 'getDelegateTracer' in provider ? (provider as ProxyTracerProvider).getDelegateTracer(SCOPE) : provider.getTracer(SCOPE);
+  }
+
+  private spanOf<T>(tracer: Tracer, name: SessionSpan, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
+    return tracer.startActiveSpan(name, { attributes: this.attributes }, async (span) => {
       if (!span.isRecording()) return work();
       try {
         const result = await work();
@@ -51,7 +70,7 @@ export class OpenTelemetry extends SessionTelemetry {
         return result;
       } catch (error) {
         // The name alone: a message may quote what a client of the store says.
-        span.setAttribute(OUTCOME, 'error').setStatus({ code: status.ERROR, message: nameOf(error) });
+        span.setAttribute(OUTCOME, 'error').setStatus({ code: this.api.SpanStatusCode.ERROR, message: nameOf(error) });
         throw error;
       } finally {
         span.end();
@@ -59,8 +78,7 @@ export class OpenTelemetry extends SessionTelemetry {
     });
   }
 
-  override async store<T>(operation: string, work: () => Promise<T>): Promise<T> {
-    const { storeTime, storeErrors } = this.instrumentation();
+  private async timed<T>({ storeTime, storeErrors }: Instruments, operation: string, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
     const attributes: Attributes = { ...this.attributes, [OPERATION]: firstWord(operation) };
     try {
@@ -73,17 +91,14 @@ export class OpenTelemetry extends SessionTelemetry {
     }
   }
 
-  override count(counter: SessionCounter): void {
-    this.instrumentation().counters[counter].add(1, this.attributes);
-  }
-
-  /** Made at the first use: the API gives instruments that do nothing to those who ask before the SDK is registered. */
-  private instrumentation(): Instruments {
+  /** Made once there is an SDK: to those who ask before, the API gives instruments that do nothing for good. */
+  private instrumentation(): Instruments | undefined {
     return (this.instruments ??= this.makeInstruments());
   }
 
-  private makeInstruments(): Instruments {
+  private makeInstruments(): Instruments | undefined {
     const meter = this.api.metrics.getMeter(SCOPE);
+    if (meter === this.api.createNoopMeter()) return undefined;
     const counter = (name: SessionCounter): Counter => meter.createCounter(`session.${name}`, { description: COUNTERS[name] });
     return {
       counters: {

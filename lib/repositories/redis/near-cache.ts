@@ -14,43 +14,52 @@ export interface NearCacheBounds {
  */
 export class NearCache {
   private readonly records: LRUCache<string, StoredRecord>;
+  /**
+   * When records end, as this process last told the server, in epoch milliseconds: of an end the server tells only when it notices
+   * it itself. What has no end here is not kept.
+   */
+  private readonly ends: LRUCache<string, number>;
   /** Reads under way: a message that comes meanwhile makes their answer too old to keep. */
   private readonly pending = new Map<string, object>();
-  private isFed = false;
-
   private readonly maxAge: number;
+  private isFed = false;
+  private turn: Promise<void> | undefined;
 
   constructor({ maxEntries, maxAge }: NearCacheBounds) {
     this.maxAge = maxAge;
     this.records = new LRUCache({ max: maxEntries, ttl: maxAge });
-  }
-
-  /** The record as of the last message, or undefined where the server has to be asked. The bytes are the caller's own. */
-  get(handle: string): StoredRecord | undefined {
-    const record = this.records.get(handle);
-    return record && { ...record, payload: Buffer.from(record.payload) };
+    this.ends = new LRUCache({ max: maxEntries });
   }
 
   /**
-   * Asks the server, and keeps the answer unless it is outdated when it comes. Not past the end of the record: the server tells
-   * of that only when it notices itself.
+   * The record, from here or from the server.
    *
-   * @param lifetime that the read gives the record; without it the answer says what remains.
+   * @param touch the lifetime that the read gives the record; it has to reach the server in any case.
    */
-  async load(handle: string, ask: () => Promise<StoredRecord | undefined>, lifetime?: number): Promise<StoredRecord | undefined> {
+  async read(handle: string, ask: () => Promise<StoredRecord | undefined>, touch?: number): Promise<StoredRecord | undefined> {
+    if (touch === undefined) {
+      // Like the server's answers, which come together, ours leave together: a response that is written alone wakes its client alone.
+      await this.endOfTurn();
+      const record = this.records.get(handle);
+      if (record !== undefined) return ownCopy(record);
+    }
     if (!this.isFed) return ask();
-    const read = {};
-    this.pending.set(handle, read);
+    const mark = {};
+    this.pending.set(handle, mark);
     try {
       const record = await ask();
-      if (record !== undefined && this.pending.get(handle) === read) {
-        const ttl = Math.max(1, Math.min(this.maxAge, record.remaining ?? lifetime ?? this.maxAge));
-        this.records.set(handle, { version: record.version, payload: Buffer.from(record.payload) }, { ttl });
-      }
+      if (record !== undefined && touch !== undefined) this.ends.set(handle, Date.now() + touch);
+      if (record !== undefined && this.pending.get(handle) === mark) this.keep(handle, record);
       return record;
     } finally {
-      if (this.pending.get(handle) === read) this.pending.delete(handle);
+      if (this.pending.get(handle) === mark) this.pending.delete(handle);
     }
+  }
+
+  /** This process stored the record, with so many milliseconds to live. */
+  stored(handle: string, lifetime: number): void {
+    this.forget(handle);
+    this.ends.set(handle, Date.now() + lifetime);
   }
 
   /** The record changed, or may have. */
@@ -70,4 +79,23 @@ export class NearCache {
     this.records.clear();
     this.pending.clear();
   }
+
+  private keep(handle: string, record: StoredRecord): void {
+    const ttl = Math.min(this.maxAge, (this.ends.get(handle) ?? 0) - Date.now());
+    if (ttl > 0) this.records.set(handle, ownCopy(record), { ttl });
+  }
+
+  private endOfTurn(): Promise<void> {
+    return (this.turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.turn = undefined;
+        resolve();
+      });
+    }));
+  }
+}
+
+/** Of the bytes, too: whoever gets them may change them. */
+function ownCopy({ version, payload }: StoredRecord): StoredRecord {
+  return { version, payload: Buffer.from(payload) };
 }

@@ -56,80 +56,87 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     return new RedisSessionRepository(connection, keyPrefix, { cache, listener });
   }
 
-  override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
-    const client = await this.connection.ready();
-    const tag = tagOf(principal);
-    const created = await client.set(this.prefix + handle, encodeValue('1', tag, payload), 'PX', toPx(ttl), 'NX');
-    if (created === null) return undefined;
-    if (tag !== undefined) await this.index.stored(client, handle, tag, '1', undefined, ttl);
-    return '1';
+  override create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    return this.connection.run(async (client) => {
+      const tag = tagOf(principal);
+      const created = await client.set(this.prefix + handle, encodeValue('1', tag, payload), 'PX', toPx(ttl), 'NX');
+      if (created === null) return undefined;
+      this.near?.cache.stored(handle, ttl);
+      if (tag !== undefined) await this.index.stored(client, handle, tag, '1', undefined, ttl);
+      return '1';
+    });
   }
 
-  override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
-    const cache = this.near?.cache;
-    if (cache === undefined) return this.readFromServer(handle, touch);
-    // A touch has to reach the server in any case.
-    const known = touch === undefined ? cache.get(handle) : undefined;
-    const ask = (): Promise<StoredRecord | undefined> => (touch === undefined ? this.peek(handle) : this.readFromServer(handle, touch));
-    return known ?? cache.load(handle, ask, touch);
+  override read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    const ask = (): Promise<StoredRecord | undefined> => (touch === undefined ? this.get(handle) : this.getAndTouch(handle, touch));
+    return this.near === undefined ? ask() : this.near.cache.read(handle, ask, touch);
   }
 
-  private async readFromServer(handle: string, touch?: number): Promise<StoredRecord | undefined> {
-    const client = await this.connection.ready();
-    const key = this.prefix + handle;
-    const reply = touch === undefined ? client.getBuffer(key) : client.getexBuffer(key, 'PX', toPx(touch));
-    const value = await reply.catch(explainWrongType);
-    if (value === null) return undefined;
-    const { version, tag, payload } = decodeValue(value);
-    if (tag !== undefined && touch !== undefined) await this.index.touched(client, handle, tag, version, touch);
-    return { version, payload };
+  private get(handle: string): Promise<StoredRecord | undefined> {
+    return this.connection.run((client) => client.getBuffer(this.prefix + handle)).then(toRecord, explainWrongType);
   }
 
-  override async peek(handle: string): Promise<StoredRecord | undefined> {
-    const client = await this.connection.ready();
-    const found = await this.fetch(client, handle);
-    return found && { version: found.version, payload: found.payload, remaining: found.remaining };
+  private getAndTouch(handle: string, lifetime: number): Promise<StoredRecord | undefined> {
+    return this.connection.run(async (client) => {
+      const value = await client.getexBuffer(this.prefix + handle, 'PX', toPx(lifetime)).catch(explainWrongType);
+      if (value === null) return undefined;
+      const { version, tag, payload } = decodeValue(value);
+      if (tag !== undefined) await this.index.touched(client, handle, tag, version, lifetime);
+      return { version, payload };
+    });
   }
 
-  override async update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
-    const client = await this.connection.ready();
-    const version = String(Number(base) + 1);
-    const tag = tagOf(principal);
-    const args = [base, encodeValue(version, tag, payload), toPx(ttl)];
-    const status = await SET_IF_VERSION.run(client, this.prefix + handle, args)
-      .catch(explainWrongType)
-      .finally(() => this.near?.cache.forget(handle));
-    if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
-    if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
-    return { status: 'updated', version };
+  override peek(handle: string): Promise<StoredRecord | undefined> {
+    return this.connection.run(async (client) => {
+      const found = await this.fetch(client, handle);
+      return found && { version: found.version, payload: found.payload, remaining: found.remaining };
+    });
   }
 
-  override async delete(handle: string): Promise<boolean> {
-    const client = await this.connection.ready();
-    const deleted = await client.del(this.prefix + handle).finally(() => this.near?.cache.forget(handle));
-    return deleted > 0;
+  override update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    return this.connection.run(async (client) => {
+      const version = String(Number(base) + 1);
+      const tag = tagOf(principal);
+      const args = [base, encodeValue(version, tag, payload), toPx(ttl)];
+      const status = await SET_IF_VERSION.run(client, this.prefix + handle, args)
+        .catch(explainWrongType)
+        .finally(() => this.near?.cache.forget(handle));
+      if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
+      this.near?.cache.stored(handle, ttl);
+      if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
+      return { status: 'updated', version };
+    });
   }
 
-  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
-    const client = await this.connection.ready();
-    if (principal !== undefined) return this.listByPrincipal(client, principal, cursor, limit);
-    const page = await this.keys.page(client, cursor, limit);
-    const records = await inBatches(page.handles, (handle) => this.fetchListed(client, handle));
-    return { records: records.filter((record) => record !== undefined), cursor: page.cursor };
+  override delete(handle: string): Promise<boolean> {
+    return this.connection.run(async (client) => {
+      const deleted = await client.del(this.prefix + handle).finally(() => this.near?.cache.forget(handle));
+      return deleted > 0;
+    });
   }
 
-  async count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
-    const client = await this.connection.ready();
-    const tag = tagOf(principal);
-    if (tag === undefined) return this.keys.count(client);
-    const entries = await this.index.entries(client, tag);
-    const tags = await inBatches(entries, ({ handle }) => this.tagAt(client, handle));
-    await this.index.remove(
-      client,
-      tag,
-      entries.filter((_entry, at) => tags[at] !== tag),
-    );
-    return tags.filter((found) => found === tag).length;
+  list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    return this.connection.run(async (client) => {
+      if (principal !== undefined) return this.listByPrincipal(client, principal, cursor, limit);
+      const page = await this.keys.page(client, cursor, limit);
+      const records = await inBatches(page.handles, (handle) => this.fetchListed(client, handle));
+      return { records: records.filter((record) => record !== undefined), cursor: page.cursor };
+    });
+  }
+
+  count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
+    return this.connection.run(async (client) => {
+      const tag = tagOf(principal);
+      if (tag === undefined) return this.keys.count(client);
+      const entries = await this.index.entries(client, tag);
+      const tags = await inBatches(entries, ({ handle }) => this.tagAt(client, handle));
+      await this.index.remove(
+        client,
+        tag,
+        entries.filter((_entry, at) => tags[at] !== tag),
+      );
+      return tags.filter((found) => found === tag).length;
+    });
   }
 
   override onApplicationShutdown(): Promise<void> {
@@ -208,6 +215,12 @@ function isWrongType(error: unknown): error is Error {
 function explainWrongType(error: unknown): never {
   if (isWrongType(error)) throw new UnreadableRecordError('its key holds another type of value', error);
   throw error;
+}
+
+function toRecord(value: Buffer | null): StoredRecord | undefined {
+  if (value === null) return undefined;
+  const { version, payload } = decodeValue(value);
+  return { version, payload };
 }
 
 /** Redis takes whole milliseconds, at least one. */

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { RedisOptions } from 'ioredis';
 import { withDeadline } from '../../session/deadline.js';
 import { loadPackage } from '../load-package.js';
+import { CommandBatch } from './command-batch.js';
 import type { RedisClient } from './redis-session.repository.js';
 import type { RedisSessionOptions } from './redis.options.js';
 
@@ -11,12 +12,14 @@ import type { RedisSessionOptions } from './redis.options.js';
  */
 export class RedisConnection {
   private static readonly logger = new Logger('ServerSession');
+  private readonly batch: CommandBatch;
 
   private constructor(
     readonly client: RedisClient,
     private readonly isOurs: boolean,
     private readonly timeout: number,
   ) {
+    this.batch = new CommandBatch(client);
     if (isOurs) this.reportTrouble();
   }
 
@@ -50,9 +53,11 @@ export class RedisConnection {
     return new RedisConnection(new Redis({ host: '127.0.0.1', port: 6379, ...own, ...options }), true, timeout);
   }
 
-  /** The client, once it is connected. @throws when it is not within `storeTimeout`. */
-  ready(): RedisClient | Promise<RedisClient> {
-    return this.client.status === 'ready' ? this.client : this.untilReady();
+  /** Gives commands to the client, once it is connected. @throws when it is not within `storeTimeout`. */
+  run<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.client.status !== 'ready') return this.untilReady().then(commands);
+    this.batch.open();
+    return commands(this.client);
   }
 
   async close(): Promise<void> {
