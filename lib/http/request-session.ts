@@ -65,17 +65,12 @@ export class RequestSession implements GateKeeper {
     }
   }
 
-  async settle(): Promise<void> {
+  settle(): Promise<void> | undefined {
     const { state, hasHeadLeft } = this;
-    if (state === undefined) return;
-    const wasNew = state.base === undefined;
-    await this.lifecycle.commit(state);
-    if (wasNew && state.base !== undefined && hasHeadLeft && !this.isCookieSent) {
-      logger.warn(
-        '[ServerSession] a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
-          'session.save(), before the first byte of a stream.',
-      );
-    }
+    if (state === undefined || this.hasFailed) return undefined;
+    const begins = state.base === undefined && hasHeadLeft;
+    const settling = this.attempt(state);
+    return begins ? settling?.then(() => this.warnOfLostCookie(state)) : settling;
   }
 
   isLoading(): boolean {
@@ -114,7 +109,24 @@ export class RequestSession implements GateKeeper {
   }
 
   abandoned(): void {
-    if (!this.isSettled()) this.settle().catch(report);
+    this.settle()?.catch(report);
+  }
+
+  /** What cannot be serialized fails as what cannot be stored does. */
+  private attempt(state: SessionState): Promise<void> | undefined {
+    try {
+      return this.lifecycle.settle(state);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  private warnOfLostCookie({ base }: SessionState): void {
+    if (base === undefined || this.isCookieSent) return;
+    logger.warn(
+      '[ServerSession] a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
+        'session.save(), before the first byte of a stream.',
+    );
   }
 
   private async loadFromStore(): Promise<ServerSession> {

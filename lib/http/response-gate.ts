@@ -6,8 +6,8 @@ import { addToHead, describesBody, type HeadArguments, type HeadHeaders, isEvent
 export interface GateKeeper {
   /** Whether the response may go as it is. Asked often; must be cheap. */
   isSettled(): boolean;
-  /** Does what has to be done before the response ends. */
-  settle(): Promise<void>;
+  /** Does what has to be done before the response ends; undefined where it may end at once. */
+  settle(): Promise<void> | undefined;
   /** The headers that go with the response. Asked once, as the head leaves. */
   headers(): HeadHeaders;
   /** Whether it is not known yet what the head has to say, because the session is still being loaded. */
@@ -29,6 +29,12 @@ interface OriginalMethods {
   readonly write: Method;
   readonly end: Method;
   readonly flushHeaders: Method;
+}
+
+/** What a response says of itself. */
+interface Pretence {
+  headersSent: boolean;
+  writableEnded: boolean;
 }
 
 /** Where the gate's methods are installed: what was there before. */
@@ -56,7 +62,7 @@ export class ResponseGate {
   private passing = false;
   private ended = false;
   private decorated = false;
-  private pretends = false;
+  private pretended: readonly (keyof Pretence)[] = [];
   /** The response is server-sent events whose first event has not come. */
   private awaitsEvent = false;
 
@@ -103,12 +109,10 @@ export class ResponseGate {
     this.firstEventCame();
     if (this.hold(() => void this.onEnd(args))) return this.response;
     this.ended = true;
-    // A head that has waited for the save has been asked about already.
-    if (this.head === undefined && this.keeper.isSettled()) return this.pass(this.original.end, args) as ServerResponse;
-    this.pretend('headersSent');
-    this.pretend('writableEnded');
-    this.keeper
-      .settle()
+    const settling = this.keeper.settle();
+    if (settling === undefined) return this.pass(this.original.end, args) as ServerResponse;
+    this.pretend('headersSent', 'writableEnded');
+    settling
       .then(
         () => void this.pass(this.original.end, args),
         (error: unknown) => this.fail(error),
@@ -148,8 +152,8 @@ export class ResponseGate {
   private pass(method: Method, args: unknown[]): unknown {
     const wasPassing = this.passing;
     this.passing = true;
+    for (const property of this.pretended) (this.response as Pretence)[property] = false;
     try {
-      this.restore();
       if (this.head !== undefined) {
         const head = this.head;
         this.head = undefined;
@@ -157,6 +161,7 @@ export class ResponseGate {
       }
       return method.apply(this.response, args);
     } finally {
+      this.stopPretending();
       this.passing = wasPassing;
     }
   }
@@ -170,7 +175,7 @@ export class ResponseGate {
   }
 
   private fail(error: unknown): void {
-    this.restore();
+    this.stopPretending();
     if (this.isHeadGone()) return this.cutOff(error);
     this.head = undefined;
     this.ended = false;
@@ -188,20 +193,26 @@ export class ResponseGate {
   }
 
   private isHeadGone(): boolean {
-    return this.head === undefined && this.response.headersSent && !Object.hasOwn(this.response, 'headersSent');
+    return this.head === undefined && this.response.headersSent && !this.pretended.includes('headersSent');
   }
 
   /** Frameworks ask these before they send something else: to them, what was called has happened. */
-  private pretend(property: 'headersSent' | 'writableEnded'): void {
-    this.pretends = true;
-    Object.defineProperty(this.response, property, { value: true, configurable: true });
+  private pretend(...properties: (keyof Pretence)[]): void {
+    for (const property of properties) {
+      if (this.pretended.includes(property)) continue;
+      Object.defineProperty(this.response, property, { value: true, writable: true, configurable: true });
+      this.pretended = [...this.pretended, property];
+    }
   }
 
-  private restore(): void {
-    if (!this.pretends) return;
-    this.pretends = false;
-    Reflect.deleteProperty(this.response, 'headersSent');
-    Reflect.deleteProperty(this.response, 'writableEnded');
+  /** What has become true stays: a property that is removed makes a slow object of the response. */
+  private stopPretending(): void {
+    const prototype = Object.getPrototypeOf(this.response) as Pretence;
+    for (const property of this.pretended) {
+      if (Reflect.get(prototype, property, this.response)) (this.response as Pretence)[property] = true;
+      else Reflect.deleteProperty(this.response, property);
+    }
+    this.pretended = [];
   }
 }
 

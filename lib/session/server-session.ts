@@ -201,7 +201,9 @@ export class ServerSession {
    */
   async update<T>(change: (session: ServerSession) => T | Promise<T>): Promise<T> {
     assertWritable(this, 'update');
-    return this[INTERNALS].lifecycle.updateAtomically(this[INTERNALS].state, (state) => change(toServerSession(state, this[INTERNALS].lifecycle)));
+    return this[INTERNALS].lifecycle.updateAtomically(this[INTERNALS].state, (state) =>
+      change(toServerSession(state, this[INTERNALS].lifecycle)),
+    );
   }
 
   /** Leaves a message for whoever reads it first: this request or a later one. */

@@ -46,8 +46,7 @@ export class SessionLifecycle {
 
   /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
   isSettled(state: SessionState): boolean {
-    if (state.dead || state.readOnly !== undefined) return true;
-    return state.base === undefined ? state.fields.isEmpty : state.fields.changes().size === 0;
+    return this.unsaved(state) === undefined;
   }
 
   /**
@@ -57,13 +56,27 @@ export class SessionLifecycle {
    *   but what this request changed.
    */
   commit(state: SessionState): Promise<void> {
-    return inTurn(state, () => this.commitNow(state));
+    return inTurn(state, () => this.save(state, this.unsaved(state)));
   }
 
-  private async commitNow(state: SessionState): Promise<void> {
-    if (state.dead || state.readOnly !== undefined) return;
-    if (state.base === undefined) {
-      if (state.fields.isEmpty) return;
+  /** As `commit`, but undefined where nothing is left to write and nothing is under way. */
+  settle(state: SessionState): Promise<void> | undefined {
+    if (state.busy !== undefined) return this.commit(state);
+    const unsaved = this.unsaved(state);
+    return unsaved && inTurn(state, () => this.save(state, unsaved));
+  }
+
+  /** What a commit would write; undefined where there is nothing. */
+  private unsaved({ dead, readOnly, base, fields }: SessionState): FieldChanges | undefined {
+    if (dead || readOnly !== undefined || (base === undefined && fields.isEmpty)) return undefined;
+    const changes = fields.changes();
+    return base !== undefined && changes.size === 0 ? undefined : changes;
+  }
+
+  private async save(state: SessionState, changes: FieldChanges | undefined): Promise<void> {
+    if (changes === undefined) return;
+    const { base } = state;
+    if (base === undefined) {
       await this.telemetry.span(
         'session.save',
         () => this.create(state),
@@ -71,12 +84,10 @@ export class SessionLifecycle {
       );
       return;
     }
-    const changes = state.fields.changes();
-    if (changes.size === 0) return;
     if (changes.has(Attribute.permanent)) state.cookie = 'set';
     await this.telemetry.span(
       'session.save',
-      () => this.saveChanges(state, state.base!, changes),
+      () => this.saveChanges(state, base, changes),
       () => (state.dead ? 'gone' : 'updated'),
     );
     if (!state.dead) this.telemetry.count('saved');
@@ -189,7 +200,7 @@ export class SessionLifecycle {
       if (version === undefined) throw new SessionStoreError('create a session', new Error('two new ids in a row were taken'));
     }
     const base = { version, content };
-    this.settle(state, base, changes);
+    this.noteStored(state, base, changes);
     state.cookie = 'set';
     this.telemetry.count('created');
     this.tell('created', this.handleOf(state), base);
@@ -255,12 +266,12 @@ export class SessionLifecycle {
     state.follower = false;
     state.forwardedFrom = forward ? oldHandle : undefined;
     state.regenerated = true;
-    this.settle(state, result.base, changes);
+    this.noteStored(state, result.base, changes);
     state.cookie = 'set';
     this.tell('regenerated', handle, result.base, oldHandle);
   }
 
-  private settle(state: SessionState, base: Base, changes: FieldChanges): void {
+  private noteStored(state: SessionState, base: Base, changes: FieldChanges): void {
     state.base = base;
     state.fields.rebase(base.content.fields, changes);
     this.loader.touches.note(this.handleOf(state), state.cookieAt);

@@ -15,6 +15,24 @@ interface Latest {
   readonly base: Base;
 }
 
+/** What one request has to write. */
+interface PendingWrite {
+  readonly state: SessionState;
+  /** What the request loaded. */
+  readonly base: Base;
+  readonly changes: FieldChanges;
+  /** How long its request may wait. */
+  readonly backoff: Backoff;
+  /** Why it could not be written, where others of its group were. */
+  error?: Error;
+}
+
+/** Writes of one session that go to the store as one, in the order in which they came. */
+interface WriteGroup {
+  readonly writes: PendingWrite[];
+  readonly done: Promise<void>;
+}
+
 /** How a session gets another handle. */
 export interface Move {
   readonly to: string;
@@ -39,6 +57,8 @@ export type MoveResult = { readonly status: 'moved'; readonly base: Base } | { r
  */
 export class SessionWriter {
   private readonly turns = new WriteTurns<Latest>();
+  /** By handle, the writes that wait for a turn and that others may join: however many there are, they cost one update. */
+  private readonly waiting = new Map<string, WriteGroup>();
 
   constructor(
     private readonly stored: StoredSessions,
@@ -47,29 +67,92 @@ export class SessionWriter {
   ) {}
 
   /**
-   * Stores the changes of a request. A session that is gone stays gone: the state is dead then.
+   * Stores the changes of a request, together with those of others that wait for the same turn. A session that is gone stays gone:
+   * the state is dead then.
    *
    * @throws SessionConflictError when `concurrency` is `'reject'`, or others were faster for all of `storeTimeout`.
    */
-  async write(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
-    const { concurrency } = this.options;
-    await this.turn(state, async (predecessor, backoff) => {
-      let latest: Latest = { handle: state.handle!, base };
-      if (predecessor !== undefined && concurrency !== 'reject') latest = predecessor;
-      for (;;) {
-        if (!mayWrite(state, base, latest)) return bury(state);
-        const fields = concurrency === 'overwrite' ? state.fields.serialized() : applyChanges(latest.base.content.fields, changes);
-        const content = this.contentFor(state, fields, Date.now());
-        const result = await this.stored.update(latest.handle, content, latest.base.version);
-        if (result.status === 'updated') return written(state, latest.handle, { version: result.version, content }, changes);
-        if (result.status === 'gone') return bury(state);
-        if (concurrency === 'reject') throw new SessionConflictError(`the option 'concurrency' is 'reject'`);
-        await backoff.wait();
-        const current = await this.current(latest.handle);
-        if (current === undefined) return bury(state);
-        latest = current;
-      }
+  write(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
+    const { storeTimeout } = this.options;
+    const write: PendingWrite = { state, base, changes, backoff: new Backoff(storeTimeout) };
+    return withDeadline(this.storeInGroup(write), storeTimeout, () => this.late());
+  }
+
+  private async storeInGroup(write: PendingWrite): Promise<void> {
+    const handle = write.state.handle!;
+    const group = this.mayShare(write) ? this.waiting.get(handle) : undefined;
+    if (group === undefined) {
+      await this.lead(handle, write);
+    } else {
+      group.writes.push(write);
+      await group.done;
+    }
+    if (write.error !== undefined) throw write.error;
+  }
+
+  /** A write with a turn of its own. If it has to wait for it, others may join. */
+  private lead(handle: string, write: PendingWrite): Promise<void> {
+    const writes = [write];
+    const waits = this.turns.isTaken(handle);
+    const done = this.turns.take(handle, (predecessor) => {
+      if (this.waiting.get(handle)?.writes === writes) this.waiting.delete(handle);
+      return this.storeGroup(writes, predecessor);
     });
+    if (waits && this.mayShare(write)) this.waiting.set(handle, { writes, done });
+    else this.waiting.delete(handle);
+    return done;
+  }
+
+  /** Who is told of a conflict has to have one; and whose session it is decides who may write after that. */
+  private mayShare({ changes }: PendingWrite): boolean {
+    return this.options.concurrency !== 'reject' && !changes.has(Attribute.principal);
+  }
+
+  private async storeGroup(group: readonly PendingWrite[], predecessor: Latest | undefined): Promise<Latest | undefined> {
+    const { concurrency } = this.options;
+    const { state, base } = group.at(-1)!;
+    let latest: Latest = { handle: state.handle!, base };
+    if (predecessor !== undefined && concurrency !== 'reject') latest = predecessor;
+    let writes = group;
+    for (;;) {
+      const merged = this.merge(writes, latest);
+      writes = merged.writes;
+      const last = writes.at(-1);
+      if (last === undefined) return undefined;
+      const content = this.contentFor(last.state, merged.fields, Date.now());
+      const result = await this.stored.update(latest.handle, content, latest.base.version);
+      if (result.status === 'updated') return groupWritten(writes, latest.handle, { version: result.version, content });
+      if (result.status === 'gone') return buryAll(writes);
+      if (concurrency === 'reject') throw new SessionConflictError(`the option 'concurrency' is 'reject'`);
+      await last.backoff.wait();
+      const current = await this.current(latest.handle);
+      if (current === undefined) return buryAll(writes);
+      latest = current;
+    }
+  }
+
+  /** The changes of writes on top of the latest state, one after the other. Those that cannot be part of it are told so. */
+  private merge(writes: readonly PendingWrite[], latest: Latest): { writes: readonly PendingWrite[]; fields: SerializedFields } {
+    const accepted: PendingWrite[] = [];
+    let { fields } = latest.base.content;
+    for (const write of writes) {
+      const { state, base, changes } = write;
+      try {
+        // Its request was answered long ago: what it wanted to write must not appear now.
+        if (write.backoff.isOver) throw this.late();
+        if (!mayWrite(state, base, latest)) {
+          bury(state);
+          continue;
+        }
+        const next = this.options.concurrency === 'overwrite' ? state.fields.serialized() : applyChanges(fields, changes);
+        this.assertSize(next);
+        fields = next;
+        accepted.push(write);
+      } catch (error) {
+        write.error = error as Error;
+      }
+    }
+    return { writes: accepted, fields };
   }
 
   /**
@@ -186,6 +269,8 @@ export class SessionWriter {
   ): Promise<void> {
     const { storeTimeout } = this.options;
     const backoff = new Backoff(storeTimeout);
+    // What comes after this must not be stored before it.
+    this.waiting.delete(state.handle!);
     const turn = this.turns.take(state.handle!, async (predecessor) => {
       // Its request was answered long ago: what it wanted to write must not appear now.
       if (backoff.isOver) throw this.late();
@@ -228,7 +313,13 @@ export function assertOwned({ content: { fields } }: Base): void {
   if (!fields.has(Attribute.principal)) throw new SessionConflictError('it has a new id already, and may be about to be logged in to');
 }
 
-function written(state: SessionState, handle: string, base: Base, changes: FieldChanges): Latest {
+function groupWritten(writes: readonly PendingWrite[], handle: string, base: Base): Latest {
+  for (const { state, changes } of writes) written(state, handle, base, changes, writes.length > 1);
+  return { handle, base };
+}
+
+/** @param isShared whether others wrote along, perhaps over a key that this state has just written itself. */
+function written(state: SessionState, handle: string, base: Base, changes: FieldChanges, isShared = false): Latest {
   if (handle !== state.handle) {
     state.follower = true;
     state.regenerated = false;
@@ -236,8 +327,13 @@ function written(state: SessionState, handle: string, base: Base, changes: Field
     state.handle = handle;
   }
   state.base = base;
-  state.fields.rebase(base.content.fields, changes);
+  const { fields } = base.content;
+  state.fields.rebase(isShared ? applyChanges(fields, changes) : fields, changes);
   return { handle, base };
+}
+
+function buryAll(writes: readonly PendingWrite[]): undefined {
+  for (const { state } of writes) bury(state);
 }
 
 function bury(state: SessionState): undefined {

@@ -1,4 +1,14 @@
-import type { Attributes, Counter, createNoopMeter, Histogram, MetricsAPI, ProxyTracerProvider, SpanStatusCode, TraceAPI, Tracer } from '@opentelemetry/api';
+import type {
+  Attributes,
+  Counter,
+  createNoopMeter,
+  Histogram,
+  MetricsAPI,
+  ProxyTracerProvider,
+  SpanStatusCode,
+  TraceAPI,
+  Tracer,
+} from '@opentelemetry/api';
 import { type SessionCounter, type SessionSpan, SessionTelemetry } from './session-telemetry.js';
 
 /** The parts of `@opentelemetry/api` that are used here. */
