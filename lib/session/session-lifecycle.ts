@@ -3,6 +3,7 @@ import { PrincipalChangeError, reasonOf, SessionConflictError, SessionStoreError
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
+import { ContentFactory } from './content-factory.js';
 import { applyChanges, Attribute, FieldKind, type FieldChanges } from './field-changes.js';
 import { inTurn } from './in-turn.js';
 import { SessionEvents, type SessionEventType } from './session-events.js';
@@ -11,8 +12,9 @@ import type { SessionLimit } from './session-limit.js';
 import { SessionLoader } from './session-loader.js';
 import { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
-import { assertOwned, type Move, SessionWriter } from './session-writer.js';
+import { type Move, SessionWriter } from './session-writer.js';
 import { hasSamePrincipal, type StoredSessions } from './stored-sessions.js';
+import { assertOwned, bury } from './write-outcome.js';
 
 /**
  * The life of a session within one request: load → (the request works with it) → commit. Knows nothing of HTTP: it is given
@@ -22,6 +24,7 @@ export class SessionLifecycle {
   private readonly logger = new Logger('ServerSession');
   /** How sessions come out of the store. */
   readonly loader: SessionLoader;
+  private readonly contents: ContentFactory;
   private readonly writer: SessionWriter;
   private readonly retirement: SessionRetirement;
 
@@ -35,8 +38,9 @@ export class SessionLifecycle {
     private readonly limit?: SessionLimit,
   ) {
     this.loader = new SessionLoader(options, ids, stored, serializers, telemetry);
+    this.contents = new ContentFactory(options);
     this.retirement = new SessionRetirement(stored, options);
-    this.writer = new SessionWriter(stored, options, this.retirement);
+    this.writer = new SessionWriter(stored, this.contents, options, this.retirement);
   }
 
   /** Whether a session notes something of the request that it begins with. */
@@ -135,11 +139,11 @@ export class SessionLifecycle {
         return;
       }
       const current = await this.stored.follow(state.handle);
-      if (current === undefined) return this.bury(state);
+      if (current === undefined) return bury(state);
       if (current.handle !== state.handle) Object.assign(state, { follower: true, cookie: 'none' });
       // As in a write: who came through an old id does not get to see whose session it has become.
-      if (state.follower && !hasSamePrincipal(state.base.content, current.stored.content)) return this.bury(state);
-      this.loader.adopt(state, current.handle, current.stored);
+      if (state.follower && !hasSamePrincipal(state.base.content, current.base.content)) return bury(state);
+      this.loader.adopt(state, current.handle, current.base);
     });
   }
 
@@ -191,7 +195,7 @@ export class SessionLifecycle {
   private async createRecord(state: SessionState, changes: FieldChanges): Promise<void> {
     const now = Date.now();
     state.cookieAt = now;
-    const content = this.writer.contentFor(state, applyChanges(new Map(), changes), now);
+    const content = this.contents.contentOf(state, applyChanges(new Map(), changes), now);
     let version = await this.stored.create(this.handleOf(state), content);
     if (version === undefined) {
       state.sid = undefined;
@@ -260,7 +264,7 @@ export class SessionLifecycle {
     state.cookieAt = Date.now();
     const result = await this.writer.move(state, base, { to: handle, changes, keep, forward: forward && !follower });
     if (result.status === 'overtaken') return;
-    if (result.status === 'gone') return this.bury(state);
+    if (result.status === 'gone') return bury(state);
     state.sid = id;
     state.handle = handle;
     state.follower = false;
@@ -290,11 +294,6 @@ export class SessionLifecycle {
     };
     const { sid, expiry } = state;
     return this.writer.updateAtomically(state, guarded, (handle, stored) => ({ ...this.loader.stateFrom(handle, stored), sid, expiry }));
-  }
-
-  private bury(state: SessionState): void {
-    state.dead = true;
-    state.cookie = 'none';
   }
 
   private dropFields(state: SessionState): void {

@@ -137,7 +137,7 @@ export class SessionLoader {
       await this.stored.update(handle, found.content, found.version);
     }
     const to = found.content.to === undefined ? undefined : await this.stored.follow(found.content.to);
-    return to && { ...this.stateFor(id, to.handle, to.stored), follower: true };
+    return to && { ...this.stateFor(id, to.handle, to.base), follower: true };
   }
 
   private stateFor(id: string, handle: string, stored: Stored<SessionContent>): SessionState {

@@ -21,7 +21,7 @@ export interface Stored<C extends RecordContent = RecordContent> {
 /** A session, and the handle that it has by now. */
 export interface Followed {
   readonly handle: string;
-  readonly stored: Stored<SessionContent>;
+  readonly base: Stored<SessionContent>;
 }
 
 export type StoredUpdate = { readonly status: 'updated'; readonly version: SessionVersion } | { readonly status: 'conflict' | 'gone' };
@@ -72,7 +72,7 @@ export class StoredSessions {
   async follow(handle: string): Promise<Followed | undefined> {
     for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < MAX_HOPS; hops++) {
       const found: Stored | undefined = await this.find(next);
-      if (isSession(found)) return { handle: next, stored: found };
+      if (isSession(found)) return { handle: next, base: found };
       next = isRetired(found) ? found.content.to : undefined;
     }
     return undefined;

@@ -1,0 +1,39 @@
+import { SessionTooLargeError } from '../errors/session.errors.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SessionContent } from '../serialization/stored-record.codec.js';
+import type { SerializedFields } from './field-changes.js';
+import type { SessionState } from './session-state.js';
+
+/** What is to be stored of a session, within the limit that the options set. */
+export class ContentFactory {
+  constructor(private readonly options: Pick<ResolvedSessionOptions, 'maxBytes' | 'serializer'>) {}
+
+  /**
+   * The content to store for a request.
+   *
+   * @throws SessionTooLargeError when its data exceed `maxBytes`.
+   */
+  contentOf(state: SessionState, fields: SerializedFields, now: number): SessionContent {
+    this.assertSize(fields);
+    const serializer = state.base?.content.serializer ?? this.serializerName;
+    const { createdAt, cookieAt, deadline } = state;
+    return { kind: 'session', createdAt, accessedAt: now, cookieAt, deadline, serializer, fields };
+  }
+
+  private get serializerName(): string {
+    const { serializer } = this.options;
+    return typeof serializer === 'string' ? serializer : serializer.name;
+  }
+
+  /** @throws SessionTooLargeError naming the largest keys. */
+  assertSize(fields: SerializedFields): void {
+    const { maxBytes } = this.options;
+    let bytes = 0;
+    for (const value of fields.values()) bytes += value.length;
+    if (bytes <= maxBytes) return;
+    const largest = Array.from(fields, ([key, value]) => ({ key: key.slice(1), bytes: value.length }))
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, 3);
+    throw new SessionTooLargeError(bytes, maxBytes, largest);
+  }
+}
