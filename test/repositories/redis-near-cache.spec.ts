@@ -65,6 +65,35 @@ describe('The near cache', () => {
     expect(await reads()).toBe(before);
   });
 
+  it('asks the server for no more than the record: never a second command for a read', async () => {
+    const repository = await opened();
+    const calls = async (): Promise<Record<string, number>> => {
+      const info = await redis.info('commandstats');
+      return Object.fromEntries(
+        Array.from(info.matchAll(/cmdstat_(get|getex|pttl):calls=(\d+)/g), ([, name, count]) => [name, Number(count)]),
+      );
+    };
+    await redis.config('RESETSTAT');
+    const handles = Array.from({ length: 20 }, newHandle);
+    await Promise.all(handles.map((handle) => repository.create(handle, record('a'), LIFETIME)));
+    for (const touch of [LIFETIME, undefined]) await Promise.all(handles.map((handle) => repository.read(handle, touch)));
+    const { getex, get = 0, pttl } = await calls();
+    expect([getex, get <= handles.length, pttl]).toEqual([handles.length, true, undefined]);
+  });
+
+  it('keeps nothing whose end it does not know', async () => {
+    const [mine, other] = [await opened(), await opened()];
+    const handle = newHandle();
+    await mine.create(handle, record('a'), LIFETIME);
+    await warm(mine, handle);
+    const before = await reads();
+    await other.read(handle);
+    await other.read(handle);
+    expect(await reads()).toBe(before + 2);
+    await other.read(handle, LIFETIME);
+    await warm(other, handle);
+  });
+
   it("shows this process's own changes at once, and those of others as soon as the server tells", async () => {
     const [mine, other] = [await opened(), await opened()];
     const handle = newHandle();

@@ -74,6 +74,45 @@ describe('redis', () => {
       expect(await sentBy(() => repository.update('forgotten', record, '2', LONG))).toEqual({ evalsha: 1 });
     });
 
+    it('of one turn of the event loop reach the server in one piece', async () => {
+      // The server counts how often it found something to read; asking it is once.
+      const arrivals = async (): Promise<number> => Number(/total_reads_processed:(\d+)/.exec(await redis.info('stats'))?.[1]);
+      const arrivalsOf = async (operation: () => Promise<unknown>): Promise<number> => {
+        const before = await arrivals();
+        await operation();
+        return (await arrivals()) - before - 1;
+      };
+      const handles = Array.from({ length: 20 }, (_, n) => `turn-${n}`);
+      const create = (): Promise<unknown> => Promise.all(handles.map((handle) => repository.create(handle, record, LONG)));
+      const read = (): Promise<unknown> => Promise.all(handles.map((handle) => repository.read(handle)));
+      expect(await arrivalsOf(create)).toBe(1);
+      expect(await arrivalsOf(read)).toBe(1);
+      expect(await arrivalsOf(() => repository.read('turn-0'))).toBe(1);
+    });
+
+    it('wait for the connection together, however many there are', async () => {
+      const client = new Redis(server.url, { lazyConnect: true });
+      const own = await open({ client }, '5s');
+      const listeners = client.listenerCount('ready');
+      const reads = Array.from({ length: 50 }, () => own.read('waits'));
+      expect(client.listenerCount('ready')).toBe(listeners + 1);
+      expect(await Promise.all(reads)).toEqual(Array.from({ length: 50 }));
+      expect(client.listenerCount('ready')).toBe(listeners);
+      client.disconnect();
+    });
+
+    it('that have not left when the connection is lost fail, and later ones do not', async () => {
+      const client = new Redis(server.url, { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, retryStrategy: () => 10 });
+      client.on('error', () => undefined);
+      const own = await open({ client }, '2s');
+      await own.create('unsent', record, LONG);
+      const reads = [own.read('unsent'), own.read('unsent')];
+      client.stream.destroy();
+      for (const result of await Promise.allSettled(reads)) expect(result.status).toBe('rejected');
+      expect((await own.read('unsent'))?.payload.toString()).toBe('text');
+      client.disconnect();
+    });
+
     it('leave one string a session, with the lifetime of the session', async () => {
       await repository.create('kept', record, LONG);
       expect(await redis.keys('test:kept*')).toEqual(['test:kept']);

@@ -13,6 +13,8 @@ import type { RedisSessionOptions } from './redis.options.js';
 export class RedisConnection {
   private static readonly logger = new Logger('ServerSession');
   private readonly batch: CommandBatch;
+  /** What all wait for while there is no connection. */
+  private connected: Promise<void> | undefined;
 
   private constructor(
     readonly client: RedisClient,
@@ -72,23 +74,26 @@ export class RedisConnection {
     const { client, timeout } = this;
     if (client.status === 'wait') client.connect().catch(() => undefined);
     if (client.status === 'end') throw new Error('the connection to Redis was closed');
-    // Errors are reported elsewhere and followed by a new try; only time ends the wait, or that there will be no new try.
-    await new Promise<void>((resolve, reject) => {
+    const late = (): Error => new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`);
+    // Whoever waits too long gives no command any more, even when the connection is there at last.
+    await withDeadline((this.connected ??= this.nextConnected()), timeout, late);
+    return client;
+  }
+
+  /** Errors are reported elsewhere and followed by a new try. */
+  private nextConnected(): Promise<void> {
+    const { client } = this;
+    return new Promise((resolve, reject) => {
       const settle = (error?: Error): void => {
-        clearTimeout(timer);
+        this.connected = undefined;
         client.off('ready', onReady).off('end', onEnd);
         if (error === undefined) resolve();
         else reject(error);
       };
       const onReady = (): void => settle();
       const onEnd = (): void => settle(new Error('the connection to Redis was closed'));
-      const timer = setTimeout(
-        () => settle(new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`)),
-        timeout,
-      );
       client.once('ready', onReady).once('end', onEnd);
     });
-    return client;
   }
 
   /** Once for each loss of the connection, not for every try. */
