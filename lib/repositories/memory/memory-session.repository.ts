@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { endOfTurn } from '../end-of-turn.js';
 import {
   type ListableSessionRepository,
   type ListQuery,
@@ -51,6 +52,7 @@ export class MemorySessionRepository extends SessionRepository implements Listab
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
+    await endOfTurn();
     const entry = this.entries.get(handle);
     if (entry === undefined) return undefined;
     const remaining = this.entries.getRemainingTTL(handle);

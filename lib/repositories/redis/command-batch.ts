@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { endOfTurn } from '../end-of-turn.js';
 import type { RedisClient } from './redis-session.repository.js';
 
 type Stream = Redis['stream'];
@@ -22,7 +23,7 @@ export class CommandBatch {
     // A node of a cluster that was not needed yet has no stream.
     this.streams = nodes.map(({ stream }) => stream as Stream | undefined).filter((stream) => stream !== undefined);
     for (const stream of this.streams) stream.cork();
-    setImmediate(() => this.send());
+    void endOfTurn().then(() => this.send());
   }
 
   private send(): void {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { endOfTurn } from '../end-of-turn.js';
 import type { StoredRecord } from '../session-repository.js';
 
 /** Bounds of the near cache. */
@@ -23,7 +24,6 @@ export class NearCache {
   private readonly pending = new Map<string, object>();
   private readonly maxAge: number;
   private isFed = false;
-  private turn: Promise<void> | undefined;
 
   constructor({ maxEntries, maxAge }: NearCacheBounds) {
     this.maxAge = maxAge;
@@ -38,8 +38,7 @@ export class NearCache {
    */
   async read(handle: string, ask: () => Promise<StoredRecord | undefined>, touch?: number): Promise<StoredRecord | undefined> {
     if (touch === undefined) {
-      // Like the server's answers, which come together, ours leave together: a response that is written alone wakes its client alone.
-      await this.endOfTurn();
+      await endOfTurn();
       const record = this.records.get(handle);
       if (record !== undefined) return ownCopy(record);
     }
@@ -83,15 +82,6 @@ export class NearCache {
   private keep(handle: string, record: StoredRecord): void {
     const ttl = Math.min(this.maxAge, (this.ends.get(handle) ?? 0) - Date.now());
     if (ttl > 0) this.records.set(handle, ownCopy(record), { ttl });
-  }
-
-  private endOfTurn(): Promise<void> {
-    return (this.turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.turn = undefined;
-        resolve();
-      });
-    }));
   }
 }
 
