@@ -10,7 +10,7 @@ const JSON_FORM: ValueForm = {
 };
 
 /** What a tag looks like in the text; nothing is searched for tags where this is absent. */
-const TAG_TEXT = Buffer.from(`"${TAG}"`);
+const TAG_TEXT = `"${TAG}"`;
 
 /** JSON, with the values that JSON lacks written as tags. Plain values take V8's own fast path both ways. */
 export class JsonSerializer extends SessionSerializer {
@@ -25,8 +25,9 @@ export class JsonSerializer extends SessionSerializer {
 
   override deserialize(bytes: Buffer): unknown {
     assertJsonNesting(bytes);
-    const value = parse(bytes.toString('utf8'));
-    return bytes.includes(TAG_TEXT) ? this.decoder.decode(value) : value;
+    const text = bytes.toString('utf8');
+    const value = parse(text);
+    return text.includes(TAG_TEXT) ? this.decoder.decode(value) : value;
   }
 }
 

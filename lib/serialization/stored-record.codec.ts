@@ -80,23 +80,30 @@ export class StoredRecordCodec {
 }
 
 function encodeRetired({ to, until }: RetiredContent): Buffer {
-  return line({ v: FORMAT, until, ...(to === undefined ? {} : { to }) });
+  return Buffer.from(line({ v: FORMAT, until, ...(to === undefined ? {} : { to }) }));
 }
 
 function encodeSession(content: SessionContent): Buffer {
-  const lengths: [string, number][] = [];
-  const parts: Buffer[] = [];
-  for (const [key, bytes] of content.fields) {
-    lengths.push([key, bytes.length]);
-    parts.push(bytes);
+  const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline, fields } = content;
+  const f: [string, number][] = [];
+  let length = 0;
+  for (const [key, bytes] of fields) {
+    f.push([key, bytes.length]);
+    length += bytes.length;
   }
-  const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline } = content;
-  const header: Header = { v: FORMAT, s, c, a, k, ...(deadline === undefined ? {} : { d: deadline }), f: lengths };
-  return Buffer.concat([line(header), ...parts]);
+  const head = line(deadline === undefined ? { v: FORMAT, s, c, a, k, f } : { v: FORMAT, s, c, a, k, d: deadline, f });
+  let offset = Buffer.byteLength(head);
+  const record = Buffer.allocUnsafe(offset + length);
+  record.write(head);
+  for (const bytes of fields.values()) {
+    record.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return record;
 }
 
-function line(header: Header): Buffer {
-  return Buffer.from(`${JSON.stringify(header)}\n`);
+function line(header: Header): string {
+  return `${JSON.stringify(header)}\n`;
 }
 
 function decodePlain(bytes: Buffer): RecordContent {

@@ -14,7 +14,11 @@ interface Field {
   stored: Buffer | undefined;
   value: unknown;
   state: FieldState;
+  /** The value in its serialized form, where nothing inside it can change. */
+  bytes?: Buffer | undefined;
 }
+
+const NO_CHANGES: FieldChanges = new Map();
 
 /**
  * The fields of a session: decoded when first read, compared with what is stored by their serialized form. A field that
@@ -53,6 +57,7 @@ export class SessionFields {
     } else {
       field.value = value;
       field.state = 'set';
+      field.bytes = undefined;
     }
   }
 
@@ -84,14 +89,14 @@ export class SessionFields {
    * @throws SessionSerializationError naming the key that cannot be serialized.
    */
   changes(): FieldChanges {
-    const changes = new Map<string, Buffer | undefined>();
+    let changes: Map<string, Buffer | undefined> | undefined;
     for (const [key, field] of this.fields) {
       // What cannot change inside is as it was read.
       if (isUntouched(field) || (field.state === 'read' && !isObject(field.value))) continue;
       const bytes = this.current(key, field);
-      if (!sameBytes(bytes, field.stored)) changes.set(key, bytes);
+      if (!sameBytes(bytes, field.stored)) (changes ??= new Map()).set(key, bytes);
     }
-    return changes;
+    return changes ?? NO_CHANGES;
   }
 
   /** All fields in their serialized form, changes included. */
@@ -133,7 +138,8 @@ export class SessionFields {
 
   private current(key: string, field: Field): Buffer | undefined {
     if (isUntouched(field)) return field.stored;
-    return field.state === 'deleted' ? undefined : this.serialize(key, field.value);
+    if (field.state === 'deleted') return undefined;
+    return isObject(field.value) ? this.serialize(key, field.value) : (field.bytes ??= this.serialize(key, field.value));
   }
 
   private serialize(key: string, value: unknown): Buffer | undefined {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { UnreadableRecordError } from '../../errors/session.errors.js';
 
@@ -11,6 +12,8 @@ export interface RedisValue {
 
 const END_OF_HEAD = 0x3a;
 const TAG_LENGTH = 22;
+/** In bytes. */
+const LARGEST_TEXT = 8192;
 /** As many digits as a number holds exactly. */
 const HEAD = new RegExp(`^(\\d{1,15})(?:@([\\w-]{${TAG_LENGTH}}))?$`);
 
@@ -22,8 +25,14 @@ export function tagOf(principal: string | undefined): string | undefined {
   return principal === undefined ? undefined : hash('sha256', principal, 'base64url').slice(0, TAG_LENGTH);
 }
 
-export function encodeValue(version: string, tag: string | undefined, payload: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(tag === undefined ? `${version}:` : `${version}@${tag}:`), payload]);
+/**
+ * As text where that comes to the same bytes: the client puts a command that has binary arguments together piece by piece, which
+ * takes it longer than all the rest of the command. A large value is copied more cheaply than it is turned into text and back.
+ */
+export function encodeValue(version: string, tag: string | undefined, payload: Uint8Array): string | Buffer {
+  const head = tag === undefined ? `${version}:` : `${version}@${tag}:`;
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  return bytes.length <= LARGEST_TEXT && isUtf8(bytes) ? head + bytes.toString() : Buffer.concat([Buffer.from(head), bytes]);
 }
 
 /** @throws UnreadableRecordError for a value that is not ours. */
