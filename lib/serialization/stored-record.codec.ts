@@ -33,6 +33,7 @@ export type RecordContent = SessionContent | RetiredContent;
 
 const FORMAT = 1;
 const NEWLINE = 0x0a;
+const NEEDS_NO_ESCAPE = /^[\w.@!:-]*$/;
 /** The largest instant that a `Date` has (ECMA-262 §21.4.1.1). */
 const MAX_INSTANT = 8.64e15;
 
@@ -47,7 +48,7 @@ interface Header {
   /** Keys and byte lengths of the fields that follow. */
   f?: [string, number][];
   /** Of a retired record: where to, and until when. */
-  to?: string;
+  to?: string | undefined;
   until?: number;
 }
 
@@ -80,18 +81,19 @@ export class StoredRecordCodec {
 }
 
 function encodeRetired({ to, until }: RetiredContent): Buffer {
-  return Buffer.from(line({ v: FORMAT, until, ...(to === undefined ? {} : { to }) }));
+  return Buffer.from(`${JSON.stringify({ v: FORMAT, until, to } satisfies Header)}\n`);
 }
 
 function encodeSession(content: SessionContent): Buffer {
   const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline, fields } = content;
-  const f: [string, number][] = [];
+  let f = '';
   let length = 0;
   for (const [key, bytes] of fields) {
-    f.push([key, bytes.length]);
+    f += `${f === '' ? '' : ','}[${quote(key)},${bytes.length}]`;
     length += bytes.length;
   }
-  const head = line(deadline === undefined ? { v: FORMAT, s, c, a, k, f } : { v: FORMAT, s, c, a, k, d: deadline, f });
+  const d = deadline === undefined ? '' : `,"d":${deadline}`;
+  const head = `{"v":${FORMAT},"s":${quote(s)},"c":${c},"a":${a},"k":${k}${d},"f":[${f}]}\n`;
   let offset = Buffer.byteLength(head);
   const record = Buffer.allocUnsafe(offset + length);
   record.write(head);
@@ -102,8 +104,9 @@ function encodeSession(content: SessionContent): Buffer {
   return record;
 }
 
-function line(header: Header): string {
-  return `${JSON.stringify(header)}\n`;
+/** A text as JSON has it. Written by hand, as the whole line is, because it is on the way of every change. */
+function quote(text: string): string {
+  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function decodePlain(bytes: Buffer): RecordContent {

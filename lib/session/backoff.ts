@@ -15,7 +15,12 @@ export class Backoff {
   }
 
   get isOver(): boolean {
-    return Date.now() >= this.end;
+    return this.remaining <= 0;
+  }
+
+  /** Milliseconds. */
+  get remaining(): number {
+    return this.end - Date.now();
   }
 
   /** @throws SessionConflictError once the budget is used up. */

@@ -41,7 +41,10 @@ export class GroupWriter {
   write(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
     const { storeTimeout } = this.options;
     const write: PendingWrite = { state, base, changes, backoff: new Backoff(storeTimeout) };
-    return withDeadline(this.store(write), storeTimeout, () => tooLate(storeTimeout));
+    const waits = !this.turns.isFree(state.handle!);
+    const storing = this.store(write);
+    // Who does not wait is never late: each question to the store has no more time than is left.
+    return waits ? withDeadline(storing, storeTimeout, () => tooLate(storeTimeout)) : storing;
   }
 
   private async store(write: PendingWrite): Promise<void> {
@@ -68,12 +71,12 @@ export class GroupWriter {
       const last = writes.at(-1);
       if (last === undefined) return undefined;
       const content = this.contents.contentOf(last.state, merged.fields, Date.now());
-      const result = await this.stored.update(latest.handle, content, latest.base.version);
+      const result = await this.stored.update(latest.handle, content, latest.base.version, last.backoff.remaining);
       if (result.status === 'updated') return allWritten(writes, { handle: latest.handle, base: { version: result.version, content } });
       if (result.status === 'gone') return buryAll(writes);
       if (concurrency === 'reject') throw new SessionConflictError(`the option 'concurrency' is 'reject'`);
       await last.backoff.wait();
-      const current = await this.stored.follow(latest.handle);
+      const current = await this.stored.follow(latest.handle, last.backoff.remaining);
       if (current === undefined) return buryAll(writes);
       latest = current;
     }

@@ -77,24 +77,12 @@ export class SessionLifecycle {
     return base !== undefined && changes.size === 0 ? undefined : changes;
   }
 
-  private async save(state: SessionState, changes: FieldChanges | undefined): Promise<void> {
-    if (changes === undefined) return;
+  private save(state: SessionState, changes: FieldChanges | undefined): Promise<void> {
+    if (changes === undefined) return Promise.resolve();
     const { base } = state;
-    if (base === undefined) {
-      await this.telemetry.span(
-        'session.save',
-        () => this.create(state),
-        () => 'created',
-      );
-      return;
-    }
-    if (changes.has(Attribute.permanent)) state.cookie = 'set';
-    await this.telemetry.span(
-      'session.save',
-      () => this.saveChanges(state, base, changes),
-      () => (state.dead ? 'gone' : 'updated'),
-    );
-    if (!state.dead) this.telemetry.count('saved');
+    const work = base === undefined ? () => this.create(state) : () => this.saveChanges(state, base, changes);
+    const outcome = (): string => (base === undefined ? 'created' : state.dead ? 'gone' : 'updated');
+    return this.telemetry.span('session.save', work, outcome);
   }
 
   /**
@@ -210,9 +198,11 @@ export class SessionLifecycle {
     this.tell('created', this.handleOf(state), base);
   }
 
-  private saveChanges(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
-    if (!changes.has(Attribute.principal)) return this.writer.write(state, base, changes);
-    return this.admitting(state, changes, () => this.changePrincipal(state, changes));
+  private async saveChanges(state: SessionState, base: Base, changes: FieldChanges): Promise<void> {
+    if (changes.has(Attribute.permanent)) state.cookie = 'set';
+    if (changes.has(Attribute.principal)) await this.admitting(state, changes, () => this.changePrincipal(state, changes));
+    else await this.writer.write(state, base, changes);
+    if (!state.dead) this.telemetry.count('saved');
   }
 
   /** Stores changes that may give the session a principal, within the limit of sessions that one may have. */

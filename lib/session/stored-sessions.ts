@@ -54,8 +54,9 @@ export class StoredSessions {
    * @param touch whether to extend the session along with the read.
    * @throws UnreadableRecordError when there is a record that cannot be read.
    */
-  async read(handle: string, touch = false): Promise<Stored | undefined> {
-    const stored = await this.ask('read a session', () => this.repository.read(handle, touch ? this.options.lifetime : undefined));
+  async read(handle: string, touch = false, timeout?: number): Promise<Stored | undefined> {
+    const lifetime = touch ? this.options.lifetime : undefined;
+    const stored = await this.ask('read a session', () => this.repository.read(handle, lifetime), timeout);
     if (stored === undefined) return undefined;
     const found = this.open(handle, stored);
     if (!hasEnded(found.content)) return found;
@@ -64,14 +65,14 @@ export class StoredSessions {
   }
 
   /** Reads as `read` does. What cannot be read counts as none, and gives one line in the log. */
-  find(handle: string, touch = false): Promise<Stored | undefined> {
-    return this.read(handle, touch).catch(reportUnreadable);
+  find(handle: string, touch = false, timeout?: number): Promise<Stored | undefined> {
+    return this.read(handle, touch, timeout).catch(reportUnreadable);
   }
 
   /** The session under a handle, or where it went from there. What cannot be read counts as none. */
-  async follow(handle: string): Promise<Followed | undefined> {
+  async follow(handle: string, timeout?: number): Promise<Followed | undefined> {
     for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < MAX_HOPS; hops++) {
-      const found: Stored | undefined = await this.find(next);
+      const found: Stored | undefined = await this.find(next, false, timeout);
       if (isSession(found)) return { handle: next, base: found };
       next = isRetired(found) ? found.content.to : undefined;
     }
@@ -98,10 +99,11 @@ export class StoredSessions {
     return hasEnded(found.content) ? undefined : found;
   }
 
-  async update(handle: string, content: RecordContent, base: SessionVersion): Promise<StoredUpdate> {
+  async update(handle: string, content: RecordContent, base: SessionVersion, timeout?: number): Promise<StoredUpdate> {
     const ttl = this.lifetimeOf(content);
     if (ttl <= 0) return { status: 'gone' };
-    const result = await this.ask('update a session', () => this.repository.update(handle, this.record(handle, content), base, ttl));
+    const update = (): Promise<StoredUpdate> => this.repository.update(handle, this.record(handle, content), base, ttl);
+    const result = await this.ask('update a session', update, timeout);
     if (result.status === 'conflict') this.telemetry.count('conflicts');
     return result;
   }

@@ -16,6 +16,11 @@ export class WriteTurns<T, M = never> {
   private readonly tails = new Map<string, Promise<T | undefined>>();
   private readonly waiting = new Map<string, Waiting<M>>();
 
+  /** Whether nobody has to wait for a turn. */
+  isFree(key: string): boolean {
+    return !this.tails.has(key);
+  }
+
   /** Runs `turn` after all turns of the same key that came before. */
   take(key: string, turn: Turn<T>): Promise<void> {
     // Nobody who comes from now on may be part of what waits before this one.
@@ -36,7 +41,7 @@ export class WriteTurns<T, M = never> {
       return open.done;
     }
     const members = [member];
-    const isFirst = !this.tails.has(key);
+    const isFirst = this.isFree(key);
     const done = this.enqueue(key, (predecessor) => {
       if (this.waiting.get(key)?.members === members) this.waiting.delete(key);
       return turn(members, predecessor);

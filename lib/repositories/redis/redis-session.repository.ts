@@ -97,22 +97,19 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     return this.connection.run(async (client) => {
       const version = String(Number(base) + 1);
       const tag = tagOf(principal);
-      const status = await this.setIfVersion(client, handle, [base, encodeValue(version, tag, payload), toPx(ttl)]);
+      let status: unknown;
+      try {
+        status = await SET_IF_VERSION.run(client, this.prefix + handle, [base, encodeValue(version, tag, payload), toPx(ttl)]);
+      } catch (error) {
+        explainWrongType(error);
+      } finally {
+        this.near?.cache.forget(handle);
+      }
       if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
       this.near?.cache.stored(handle, ttl);
       if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
       return { status: 'updated', version };
     });
-  }
-
-  private async setIfVersion(client: RedisClient, handle: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
-    try {
-      return await SET_IF_VERSION.run(client, this.prefix + handle, args);
-    } catch (error) {
-      explainWrongType(error);
-    } finally {
-      this.near?.cache.forget(handle);
-    }
   }
 
   override delete(handle: string): Promise<boolean> {

@@ -9,13 +9,11 @@ class RedisScript {
     this.sha = createHash('sha1').update(source).digest('hex');
   }
 
-  async run(client: RedisClient, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
-    try {
-      return await client.evalsha(this.sha, 1, key, ...args);
-    } catch (error) {
+  run(client: RedisClient, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    return client.evalsha(this.sha, 1, key, ...args).catch((error: unknown) => {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
       return client.eval(this.source, 1, key, ...args);
-    }
+    });
   }
 }
 
