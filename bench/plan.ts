@@ -1,6 +1,6 @@
 import type { Adapter, Store } from './contenders/contender.js';
 
-export type Work = 'unused' | 'read' | 'change' | 'mix' | 'hot';
+export type Work = 'unused' | 'read' | 'reread' | 'change' | 'mix' | 'hot';
 
 /** One row of the report: what every contender of its group is asked to do. */
 export interface Scenario {
@@ -54,6 +54,7 @@ export function fullPlan(): Group[] {
       ...at('unused', [1, 32, 256]),
       ...at('read', [1, 32, 256]),
       ...larger('read'),
+      ...at('reread', [32]),
       ...at('change', [1, 32, 256]),
       ...larger('change'),
       ...at('mix', [1, 32, 256]),
@@ -63,6 +64,7 @@ export function fullPlan(): Group[] {
       ...at('unused', [32]),
       ...at('read', [1, 32, 256]),
       ...larger('read'),
+      ...at('reread', [32]),
       ...at('change', [1, 32, 256]),
       ...larger('change'),
       ...at('mix', [32]),
@@ -75,6 +77,7 @@ export function fullPlan(): Group[] {
       [
         ...at('unused', [32]),
         ...at('read', [1, 32, 256]),
+        ...at('reread', [32]),
         ...at('change', [1, 32, 256]),
         ...at('read', [32], 32 * 1024),
         ...at('change', [32], 32 * 1024),
@@ -100,6 +103,7 @@ export function quickPlan(): Group[] {
     group('redis-express', 'express', 'redis', [
       ...at('unused', [32]),
       ...at('read', [32]),
+      ...at('reread', [32]),
       ...at('change', [32]),
       ...at('mix', [32]),
       ...at('hot', [32, 256]),

@@ -3,12 +3,17 @@ import type { Work } from '../plan.js';
 import { percentile } from '../statistics.js';
 import type { LoadResult, ShootJob } from './load-job.js';
 
+/** How many sessions a work is about, where it is not all of the pool. */
+const SESSIONS: Partial<Record<Work, number>> = { hot: 1, reread: 256 };
+/** The route of a work that is not called like it. */
+const ROUTES: Partial<Record<Work, string>> = { hot: 'change', reread: 'read' };
+
 /** In a mix, one request of so many changes something. */
 const CHANGE_EVERY = 10;
 
 /** Autocannon's work with our own clock: its latencies are whole milliseconds, and its seconds are counted in samples. */
 export async function shoot({ port, work, connections, until }: ShootJob, cookies: readonly string[]): Promise<LoadResult> {
-  const pool = work === 'hot' ? cookies.slice(0, 1) : cookies;
+  const pool = cookies.slice(0, SESSIONS[work]);
   let clients = 0;
   const durations: number[] = [];
   let first = 0;
@@ -62,5 +67,5 @@ function requestsOf(work: Work, cookies: readonly string[]): autocannon.Request[
 
 function pathOf(work: Work, index: number): string {
   if (work === 'mix') return index % CHANGE_EVERY === CHANGE_EVERY - 1 ? '/change' : '/read';
-  return work === 'hot' ? '/change' : `/${work}`;
+  return `/${ROUTES[work] ?? work}`;
 }

@@ -9,6 +9,7 @@ const MIB = 1024 * 1024;
 const WORKS: Record<string, string> = {
   unused: 'unused',
   read: 'read',
+  reread: 'read, again and again',
   change: 'change',
   mix: '90 % read, 10 % change',
   hot: 'change, all on one session',
