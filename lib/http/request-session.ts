@@ -142,7 +142,7 @@ export class RequestSession implements GateKeeper {
     this.state = state;
     if (this.lifecycle.notesRequests) state.request = () => this.exchange.request;
     this.session = toServerSession(state, this.lifecycle);
-    if (state.sid !== undefined && this.cookies.outdated.has(state.sid)) state.cookie = 'set';
+    if (state.sid !== undefined && this.cookies.outdated.includes(state.sid)) state.cookie = 'set';
     this.show();
     return this.session;
   }

@@ -14,10 +14,10 @@ export interface CookieIds {
   /** The well-formed ids, in order, each once. */
   readonly ids: readonly string[];
   /** Ids whose signature was made with a former secret: their cookie is to be sent again. */
-  readonly outdated: ReadonlySet<string>;
+  readonly outdated: readonly string[];
 }
 
-export const NO_IDS: CookieIds = { ids: [], outdated: new Set() };
+export const NO_IDS: CookieIds = { ids: [], outdated: [] };
 
 /** The session cookie: which ids a request brings, and what the response sends. */
 export class SessionCookie {
@@ -36,8 +36,8 @@ export class SessionCookie {
    */
   parse(header: string | undefined): CookieIds {
     if (header === undefined || !header.includes(this.mark)) return NO_IDS;
-    const ids = new Set<string>();
-    const outdated = new Set<string>();
+    const ids: string[] = [];
+    const outdated: string[] = [];
     let candidates = 0;
     for (const pair of header.split(';')) {
       if (!pair.includes(this.mark)) continue;
@@ -45,9 +45,9 @@ export class SessionCookie {
       if (value === undefined || !this.isWellFormed(value)) continue;
       if (++candidates > MAX_CANDIDATES) break;
       const id = this.verify(value, outdated);
-      if (id !== undefined) ids.add(id);
+      if (id !== undefined && !ids.includes(id)) ids.push(id);
     }
-    return ids.size === 0 ? NO_IDS : { ids: [...ids], outdated };
+    return ids.length === 0 ? NO_IDS : { ids, outdated };
   }
 
   /** The `Set-Cookie` value for a session. @param expiry epoch milliseconds; undefined for a cookie without expiry. */
@@ -88,13 +88,13 @@ export class SessionCookie {
     return dot >= 0 && this.ids.isWellFormed(value.slice(0, dot)) && SIGNATURE.test(value.slice(dot + 1));
   }
 
-  private verify(value: string, outdated: Set<string>): string | undefined {
+  private verify(value: string, outdated: string[]): string | undefined {
     const { secrets } = this.options;
     if (secrets.length === 0) return value;
     const index = secrets.findIndex((secret) => unsign(value, secret) !== false);
     if (index < 0) return undefined;
     const id = value.slice(0, value.lastIndexOf('.'));
-    if (index > 0) outdated.add(id);
+    if (index > 0) outdated.push(id);
     return id;
   }
 }

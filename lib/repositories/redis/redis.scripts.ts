@@ -22,11 +22,13 @@ class RedisScript {
  * change together. 1: done; 0: another version (or another program's value); -1: no such key. Only the first bytes are read.
  */
 export const SET_IF_VERSION = new RedisScript(`
-local head = redis.call('GETRANGE', KEYS[1], 0, 20)
+local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1])
+if head == ARGV[1] .. ':' or head == ARGV[1] .. '@' then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return 1
+end
 if head == '' then return -1 end
-if string.match(head, '^(%d+)[@:]') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1
+return 0
 `);
 
 /**
