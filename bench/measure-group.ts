@@ -30,7 +30,7 @@ export async function fillPools(group: Group, contenders: readonly ContenderProc
   for (const { name, port } of contenders) {
     if (name === 'none') continue;
     for (const bytes of sizes) {
-      const sessions = bytes > 1024 ? LARGE_SESSIONS : pace.sessions;
+      const sessions = bytes > 1024 ? LARGE_SESSIONS : Math.min(pace.sessions, group.sessions);
       await load.ask({ job: 'fill', port, pool: poolOf(group, name, bytes), sessions, bytes });
     }
     await load.ask({ job: 'check', port, pool: poolOf(group, name, Math.min(...sizes)) });

@@ -18,6 +18,8 @@ export interface Group {
   /** Added to each direction between contender and store, in milliseconds. */
   readonly delay: number;
   readonly scenarios: readonly Scenario[];
+  /** At the most, where the store takes long to make them. */
+  readonly sessions: number;
 }
 
 /** How long and how often. */
@@ -31,7 +33,7 @@ export interface Pace {
   readonly weighedSessions: number;
 }
 
-export const FULL: Pace = { rounds: 5, roundSeconds: 1, warmUpSeconds: 0.6, sessions: 10_000, weighedSessions: 100_000 };
+export const FULL: Pace = { rounds: 7, roundSeconds: 0.7, warmUpSeconds: 0.6, sessions: 10_000, weighedSessions: 100_000 };
 export const QUICK: Pace = { rounds: 3, roundSeconds: 0.6, warmUpSeconds: 0.3, sessions: 2_000, weighedSessions: 0 };
 
 /** Name of the part that weighs processes that hold many sessions. */
@@ -93,7 +95,7 @@ export function fullPlan(): Group[] {
       1,
     ),
     ...(['memory', 'filesystem', 'postgres', 'mongodb'] as const).map((store) =>
-      group(`${store}-express`, 'express', store, [...at('read', [32]), ...at('change', [32])]),
+      group(`${store}-express`, 'express', store, [...at('read', [32]), ...at('change', [32])], 0, 500),
     ),
   ];
 }
@@ -113,8 +115,8 @@ export function quickPlan(): Group[] {
   ];
 }
 
-function group(name: string, adapter: Adapter, store: Store, scenarios: Scenario[], delay = 0): Group {
-  return { name, adapter, store, delay, scenarios };
+function group(name: string, adapter: Adapter, store: Store, scenarios: Scenario[], delay = 0, sessions = Infinity): Group {
+  return { name, adapter, store, delay, scenarios, sessions };
 }
 
 /** Who takes part in a scenario. Where no session is used there is nothing below an application without any. */

@@ -1,7 +1,8 @@
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyReply, type HttpExchange, type HttpRequest, linkReply } from './http-exchange.js';
-import { installGate } from './response-gate.js';
+import { installGates } from './gate-methods.js';
+import { gateOfRequest } from './response-gate.js';
 import type { RequestSessions } from './request-sessions.js';
 
 /** Where the framework's own instance, Express' or Fastify's, holds the sessions of its application. */
@@ -27,7 +28,7 @@ export class HttpBridge {
       if (framework === undefined) return;
       framework[SESSIONS] = sessions;
       if (adapter?.getType() === 'fastify') linkReplies(framework);
-      if (framework.response !== undefined) installGate(framework.response);
+      if (framework.response !== undefined) installGates(framework.response, gateOfRequest);
       if (framework.request !== undefined) showSessions(framework.request, sessions);
     });
   }

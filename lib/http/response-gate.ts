@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { type Gate, gateResponse, type OriginalMethods, type Pretence } from './gate-methods.js';
 import { RequestCarrier } from './request-carrier.js';
 import { addToHead, describesBody, type HeadArguments, type HeadHeaders, isEventStream } from './response-head.js';
 
@@ -22,24 +23,6 @@ export interface GateKeeper {
   abandoned(): void;
 }
 
-type Method = (this: ServerResponse, ...args: unknown[]) => unknown;
-
-interface OriginalMethods {
-  readonly writeHead: Method;
-  readonly write: Method;
-  readonly end: Method;
-  readonly flushHeaders: Method;
-}
-
-/** What a response says of itself. */
-interface Pretence {
-  headersSent: boolean;
-  writableEnded: boolean;
-}
-
-/** Where the gate's methods are installed: what was there before. */
-const ORIGINAL = Symbol('server-session.original');
-
 /** How long server-sent events wait for their first event before the head leaves without a session, in milliseconds. */
 const FIRST_EVENT_WAIT = 250;
 
@@ -47,11 +30,8 @@ const FIRST_EVENT_WAIT = 250;
  * Stands at the exit of one raw response, whoever writes it: Nest, `@Res()`, a pipe, server-sent events, a filter, the
  * framework's own 404. It adds headers as the head leaves, and holds back the end until the keeper has settled. Where
  * nothing is to settle, everything passes straight through, synchronously.
- *
- * It takes the place of Node's own methods, because `writeHead` and `end` are the only places that all ways of answering share,
- * on both adapters.
  */
-export class ResponseGate {
+export class ResponseGate implements Gate {
   private readonly original: OriginalMethods;
 
   /** The arguments of a `writeHead` that was called, but whose head has not left. */
@@ -70,8 +50,7 @@ export class ResponseGate {
     private readonly response: ServerResponse,
     private readonly keeper: GateKeeper,
   ) {
-    installGate(response, () => this);
-    this.original = (response as ServerResponse & { [ORIGINAL]: OriginalMethods })[ORIGINAL];
+    this.original = gateResponse(response, this);
     response.on('close', () => this.onClose());
   }
 
@@ -149,10 +128,10 @@ export class ResponseGate {
   }
 
   /** Calls the original method, the head first where it has waited. */
-  private pass(method: Method, args: unknown[]): unknown {
+  private pass(method: OriginalMethods['end'], args: unknown[]): unknown {
     const wasPassing = this.passing;
     this.passing = true;
-    for (const property of this.pretended) (this.response as Pretence)[property] = false;
+    this.showTruth();
     try {
       if (this.head !== undefined) {
         const head = this.head;
@@ -192,62 +171,44 @@ export class ResponseGate {
     this.response.destroy();
   }
 
-  private isHeadGone(): boolean {
-    return this.head === undefined && this.response.headersSent && !this.pretended.includes('headersSent');
+  /** Whether the response is to say so of itself although it is not so yet. */
+  pretendsThat(property: keyof Pretence): boolean {
+    return this.pretended.includes(property);
   }
 
-  /** Frameworks ask these before they send something else: to them, what was called has happened. */
+  private isHeadGone(): boolean {
+    return this.head === undefined && this.response.headersSent && !this.pretendsThat('headersSent');
+  }
+
+  /** Frameworks ask these before they send something else. */
   private pretend(...properties: (keyof Pretence)[]): void {
     for (const property of properties) {
-      if (this.pretended.includes(property)) continue;
-      Object.defineProperty(this.response, property, { value: true, writable: true, configurable: true });
+      if (this.pretendsThat(property)) continue;
       this.pretended = [...this.pretended, property];
+      if (this.original.asksGate) continue;
+      Object.defineProperty(this.response, property, { value: true, writable: true, configurable: true });
     }
   }
 
-  /** What has become true stays: a property that is removed makes a slow object of the response. */
+  private showTruth(): void {
+    if (this.original.asksGate) this.pretended = [];
+    else for (const property of this.pretended) (this.response as Pretence)[property] = false;
+  }
+
   private stopPretending(): void {
-    const prototype = Object.getPrototypeOf(this.response) as Pretence;
-    for (const property of this.pretended) {
-      if (Reflect.get(prototype, property, this.response)) (this.response as Pretence)[property] = true;
-      else Reflect.deleteProperty(this.response, property);
-    }
+    const { pretended, response } = this;
     this.pretended = [];
+    if (this.original.asksGate) return;
+    const prototype = Object.getPrototypeOf(response) as Pretence;
+    for (const property of pretended) {
+      // What has become true stays: a property that is removed makes a slow object of the response.
+      if (Reflect.get(prototype, property, response)) (response as Pretence)[property] = true;
+      else Reflect.deleteProperty(response, property);
+    }
   }
 }
 
-/**
- * Puts the gate's methods in the place of Node's: on the prototype that all responses of an application share, where there is
- * one, else on a single response. A response that has no gate passes.
- *
- * @param gateOf the gate of a response; on a prototype, the one that is kept with its request.
- */
-export function installGate(target: object, gateOf: (response: ServerResponse) => ResponseGate | undefined = gateOfRequest): void {
-  if (ORIGINAL in target) return;
-  const { writeHead, write, end, flushHeaders } = target as ServerResponse;
-  const original: OriginalMethods = { writeHead, write, end, flushHeaders } as OriginalMethods;
-  const gated = {
-    [ORIGINAL]: original,
-    writeHead(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = gateOf(this);
-      return gate === undefined ? original.writeHead.apply(this, args) : gate.onWriteHead(args);
-    },
-    write(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = gateOf(this);
-      return gate === undefined ? original.write.apply(this, args) : gate.onWrite(args);
-    },
-    end(this: ServerResponse, ...args: unknown[]): unknown {
-      const gate = gateOf(this);
-      return gate === undefined ? original.end.apply(this, args) : gate.onEnd(args);
-    },
-    flushHeaders(this: ServerResponse): unknown {
-      const gate = gateOf(this);
-      return gate === undefined ? original.flushHeaders.call(this) : gate.onFlushHeaders();
-    },
-  };
-  Object.assign(target, gated);
-}
-
-function gateOfRequest(response: ServerResponse): ResponseGate | undefined {
+/** The gate of a response is kept with the session of its request. */
+export function gateOfRequest(response: ServerResponse): ResponseGate | undefined {
   return RequestCarrier.of(response)?.gate;
 }

@@ -24,7 +24,7 @@ export class SessionCookie {
   private readonly mark: string;
 
   constructor(
-    private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'lifetime'>,
+    private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets'>,
     private readonly ids: SessionIds,
   ) {
     this.mark = `${options.cookie.name}=`;

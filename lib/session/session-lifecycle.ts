@@ -1,5 +1,4 @@
-import { Logger } from '@nestjs/common';
-import { PrincipalChangeError, reasonOf, SessionConflictError, SessionStoreError } from '../errors/session.errors.js';
+import { PrincipalChangeError, SessionConflictError, SessionStoreError } from '../errors/session.errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SerializerRegistry } from '../serialization/serializer-registry.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
@@ -10,6 +9,7 @@ import { SessionEvents, type SessionEventType } from './session-events.js';
 import type { SessionIds } from './session-id.js';
 import type { SessionLimit } from './session-limit.js';
 import { SessionLoader } from './session-loader.js';
+import { SessionMeta } from './session-meta.js';
 import { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
 import { type Move, SessionWriter } from './session-writer.js';
@@ -21,9 +21,9 @@ import { assertOwned, bury } from './write-outcome.js';
  * ids, and leaves in the state what the cookie has to say.
  */
 export class SessionLifecycle {
-  private readonly logger = new Logger('ServerSession');
   /** How sessions come out of the store. */
   readonly loader: SessionLoader;
+  private readonly meta: SessionMeta;
   private readonly contents: ContentFactory;
   private readonly writer: SessionWriter;
   private readonly retirement: SessionRetirement;
@@ -32,12 +32,13 @@ export class SessionLifecycle {
     private readonly options: ResolvedSessionOptions,
     private readonly ids: SessionIds,
     private readonly stored: StoredSessions,
-    private readonly serializers: SerializerRegistry,
+    serializers: SerializerRegistry,
     private readonly events = new SessionEvents(),
     private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
     private readonly limit?: SessionLimit,
   ) {
     this.loader = new SessionLoader(options, ids, stored, serializers, telemetry);
+    this.meta = new SessionMeta(options.meta, serializers.current);
     this.contents = new ContentFactory(options);
     this.retirement = new SessionRetirement(stored, options);
     this.writer = new SessionWriter(stored, this.contents, options, this.retirement);
@@ -45,7 +46,7 @@ export class SessionLifecycle {
 
   /** Whether a session notes something of the request that it begins with. */
   get notesRequests(): boolean {
-    return this.options.meta !== undefined;
+    return this.meta.isWanted;
   }
 
   /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
@@ -175,7 +176,7 @@ export class SessionLifecycle {
   }
 
   private create(state: SessionState): Promise<void> {
-    this.describe(state);
+    this.meta.note(state);
     const changes = state.fields.changes();
     return this.admitting(state, changes, () => this.createRecord(state, changes));
   }
@@ -212,18 +213,6 @@ export class SessionLifecycle {
     await this.limit.admit(principal);
     await store();
     if (!state.dead) await this.limit.enforce(principal, this.handleOf(state));
-  }
-
-  /** What the application notes of the request; not a reason to fail one. */
-  private describe(state: SessionState): void {
-    if (state.request === undefined || state.fields.has(Attribute.meta)) return;
-    try {
-      const meta = this.options.meta?.(state.request());
-      this.serializers.current.serialize(meta);
-      if (meta !== undefined) state.fields.set(Attribute.meta, meta);
-    } catch (error) {
-      this.logger.error(`[ServerSession] the option 'meta' failed; the session begins without: ${reasonOf(error)}`);
-    }
   }
 
   private async changePrincipal(state: SessionState, changes: FieldChanges): Promise<void> {

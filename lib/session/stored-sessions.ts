@@ -85,8 +85,8 @@ export class StoredSessions {
    */
   async peek(handle: string): Promise<Stored | undefined> {
     const { repository } = this;
-    const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle)).catch(reportUnreadable);
     try {
+      const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle));
       return stored && this.decode(handle, stored);
     } catch (error) {
       return reportUnreadable(error);
