@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
 
@@ -16,6 +16,17 @@ describe('memory', () => {
     await repository.create('d', { payload }, LONG);
     expect(await repository.read('b')).toBeUndefined();
     expect((await repository.list({ limit: 10 })).records.map(({ handle }) => handle)).toEqual(['a', 'c', 'd']);
+  });
+
+  it('answers in a test that holds the clock', async () => {
+    const repository = new MemorySessionRepository();
+    jest.useFakeTimers();
+    try {
+      await repository.create('a', { payload }, LONG);
+      expect(await repository.read('a')).toBeDefined();
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('keeps as many bytes as maxBytes says', async () => {
