@@ -27,7 +27,7 @@ const NAMES: Record<string, string> = {
   'express-session': 'express-session',
   'fastify-session': '@fastify/session',
   mgcrea: '@mgcrea/fastify-session',
-  'near-cache': 'nestjs-server-session, near cache',
+  'near-cache': 'with its near cache',
 };
 
 interface Panel {
