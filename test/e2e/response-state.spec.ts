@@ -81,7 +81,7 @@ describe.each(ADAPTERS)('On %s, while its session is saved, a response', (adapte
   it('says that it was sent, so that nobody sends another one', async () => {
     expect((await new Browser(plain.url).get('end')).text).toBe('ended');
     expect(seen).toMatchObject({ before: [false, false], held: [true, true] });
-    await eventually(() => expect(seen['finished']).toEqual([true, true]));
+    await eventually(async () => expect(seen['finished']).toEqual([true, true]));
   });
 
   it('says so of what was called only', async () => {
@@ -93,7 +93,7 @@ describe.each(ADAPTERS)('On %s, while its session is saved, a response', (adapte
     expect((await new Browser(watched.url).get('end')).text).toBe('ended');
     expect(seen).toMatchObject({ before: [false, false], held: [true, true] });
     expect(seen['leaving']?.[0]).toBe(false);
-    await eventually(() => expect(seen['finished']).toEqual([true, true]));
+    await eventually(async () => expect(seen['finished']).toEqual([true, true]));
   });
 
   it('without a session says the truth all along', async () => {

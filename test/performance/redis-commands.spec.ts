@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ServerSessionOptions } from 'nestjs-server-session';
 import { ADAPTERS, type RunningApplication, startApplication } from '../e2e/application.js';
 import { Browser } from '../e2e/browser.js';
 import { startRedis, type TestServer } from '../servers/index.js';
+import { eventually } from '../support/eventually.js';
 import { CommandMonitor } from './support/command-monitor.js';
 import { SessionWorkController } from './support/session-work.controller.js';
 
@@ -12,10 +14,10 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
   let running: RunningApplication;
   let browser: Browser;
 
-  const start = (touchInterval?: number): Promise<RunningApplication> =>
+  const start = (options: ServerSessionOptions = {}): Promise<RunningApplication> =>
     startApplication({
       adapter,
-      session: { type: 'redis', redis: { url: server.url }, keyPrefix: prefix, ...(touchInterval === undefined ? {} : { touchInterval }) },
+      session: { type: 'redis', redis: { url: server.url }, keyPrefix: prefix, ...options },
       controllers: [SessionWorkController],
     });
   const sentBy = async (path: string): Promise<string[]> => {
@@ -77,8 +79,18 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
     expect(await sentBy('logout')).toEqual(['get', 'evalsha', 'del']);
   });
 
+  it('with the near cache, reading again and again sends nothing', async () => {
+    const near = await start({ redis: { url: server.url, nearCache: {} } });
+    browser = new Browser(near.url);
+    await browser.get('change');
+    await eventually(async () => expect(await sentBy('read')).toEqual([]));
+    for (let time = 0; time < 10; time++) expect(await sentBy('read')).toEqual([]);
+    expect(await sentBy('change')).toEqual(['evalsha']);
+    await near.close();
+  });
+
   it('a touch goes along with the read', async () => {
-    const eager = await start(0);
+    const eager = await start({ touchInterval: 0 });
     browser = new Browser(eager.url);
     await browser.get('change');
     expect([await sentBy('read'), await sentBy('read')]).toEqual([['getex'], ['getex']]);
