@@ -11,15 +11,19 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
   const prefix = `performance-${adapter}:`;
   let server: TestServer;
   let monitor: CommandMonitor;
+  const started: RunningApplication[] = [];
   let running: RunningApplication;
   let browser: Browser;
 
-  const start = (options: ServerSessionOptions = {}): Promise<RunningApplication> =>
-    startApplication({
+  const start = async (options: ServerSessionOptions = {}): Promise<RunningApplication> => {
+    const application = await startApplication({
       adapter,
       session: { type: 'redis', redis: { url: server.url }, keyPrefix: prefix, ...options },
       controllers: [SessionWorkController],
     });
+    started.push(application);
+    return application;
+  };
   const sentBy = async (path: string): Promise<string[]> => {
     await monitor.taken();
     expect((await browser.get(path)).status).toBe(200);
@@ -39,7 +43,7 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
     await browser.get('change');
   });
   afterAll(async () => {
-    await running.close();
+    for (const application of started) await application.close();
     monitor.stop();
     await server.stop();
   });
@@ -86,7 +90,6 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
     await eventually(async () => expect(await sentBy('read')).toEqual([]));
     for (let time = 0; time < 10; time++) expect(await sentBy('read')).toEqual([]);
     expect(await sentBy('change')).toEqual(['evalsha']);
-    await near.close();
   });
 
   it('a touch goes along with the read', async () => {
@@ -94,6 +97,5 @@ describe.each(ADAPTERS)('On %s with Redis,', (adapter) => {
     browser = new Browser(eager.url);
     await browser.get('change');
     expect([await sentBy('read'), await sentBy('read')]).toEqual([['getex'], ['getex']]);
-    await eager.close();
   });
 });
