@@ -1,6 +1,6 @@
 export { type RevokeAllQuery, type SessionPage, type SessionQuery, SessionService } from './admin/session.service.js';
-export { OnSessionEvent } from './decorators/on-session-event.decorator.js';
-export { Session } from './decorators/session.decorator.js';
+export { OnSessionEvent } from './admin/on-session-event.decorator.js';
+export { Session } from './http/session.decorators.js';
 export {
   InvalidSessionCursorError,
   MissingPackageError,
@@ -18,9 +18,9 @@ export {
   SessionUnavailableError,
   TooManySessionsError,
   UnreadableRecordError,
-} from './errors/session.errors.js';
+} from './errors.js';
 export { UseSession } from './http/handler-usage.js';
-export { SessionInterceptor } from './interceptors/session.interceptor.js';
+export { SessionInterceptor } from './http/session.interceptor.js';
 export { sessionOptionsFromEnv } from './options/options-from-env.js';
 export type {
   Duration,
@@ -49,7 +49,7 @@ export {
   type StoredRecord,
   type UpdateResult,
 } from './repositories/session-repository.js';
-export { SessionSerializer } from './serialization/session-serializer.js';
+export { SessionSerializer } from './storage/session-serializer.js';
 export { ServerSessionModule } from './server-session.module.js';
 export { ServerSession } from './session/server-session.js';
 export type { FlashMessage, SessionData } from './session/session-data.js';

@@ -7,21 +7,21 @@ import { HttpBridge } from './http/http-bridge.js';
 import { RequestSessions } from './http/request-sessions.js';
 import { SecureCookieAdvice } from './http/secure-cookie-advice.js';
 import { SessionCookie } from './http/session-cookie.js';
-import { needsInterceptor, SessionInterceptor } from './interceptors/session.interceptor.js';
+import { needsInterceptor, SessionInterceptor } from './http/session.interceptor.js';
 import { resolveOptions } from './options/resolve-options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from './options/resolved-options.js';
 import type { ServerSessionOptions } from './options/session-options.js';
 import { createRepository } from './repositories/repository.factory.js';
 import { SessionRepository } from './repositories/session-repository.js';
-import { AesGcmCipher } from './serialization/record-encryption.js';
-import { createSerializers } from './serialization/serializer.factory.js';
-import { SerializerRegistry } from './serialization/serializer-registry.js';
-import { StoredRecordCodec } from './serialization/stored-record.codec.js';
+import { AesGcmCipher } from './storage/record.cipher.js';
+import { createSerializers } from './storage/serializer.factory.js';
+import { SerializerRegistry } from './storage/serializer-registry.js';
+import { RecordCodec } from './storage/record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
 import { SessionEvents } from './session/session-events.js';
 import { SessionIds } from './session/session-id.js';
 import { SessionLifecycle } from './session/session-lifecycle.js';
-import { StoredSessions } from './session/stored-sessions.js';
+import { SessionStore } from './storage/session-store.js';
 import { SessionTelemetry } from './telemetry/session-telemetry.js';
 
 /** From the options up to the interceptor, in the order in which one builds on the other. */
@@ -47,7 +47,7 @@ const PROVIDERS: Provider[] = [
     useFactory: ({ idBytes, hashIds }: ResolvedSessionOptions) => new SessionIds(idBytes, hashIds),
   },
   {
-    provide: StoredSessions,
+    provide: SessionStore,
     inject: [RESOLVED_OPTIONS, SessionRepository, SerializerRegistry, SessionEvents, SessionTelemetry],
     useFactory: (
       options: ResolvedSessionOptions,
@@ -57,16 +57,16 @@ const PROVIDERS: Provider[] = [
       telemetry: SessionTelemetry,
     ) => {
       const cipher = options.encryption && new AesGcmCipher(options.encryption.keys);
-      return new StoredSessions(repository, new StoredRecordCodec(cipher), serializers, options, events, telemetry);
+      return new SessionStore(repository, new RecordCodec(cipher), serializers, options, events, telemetry);
     },
   },
   {
     provide: SessionLifecycle,
-    inject: [RESOLVED_OPTIONS, SessionIds, StoredSessions, SerializerRegistry, SessionEvents, SessionTelemetry, PrincipalLimit],
+    inject: [RESOLVED_OPTIONS, SessionIds, SessionStore, SerializerRegistry, SessionEvents, SessionTelemetry, PrincipalLimit],
     useFactory: (
       options: ResolvedSessionOptions,
       ids: SessionIds,
-      stored: StoredSessions,
+      stored: SessionStore,
       serializers: SerializerRegistry,
       events: SessionEvents,
       telemetry: SessionTelemetry,

@@ -1,13 +1,13 @@
 import type { Provider } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { SessionOptionsError } from '../errors/session.errors.js';
+import { SessionOptionsError } from '../errors.js';
 import { RequestSessions } from '../http/request-sessions.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionEvents } from '../session/session-events.js';
 import { SessionLifecycle } from '../session/session-lifecycle.js';
 import { SessionRetirement } from '../session/session-retirement.js';
-import { StoredSessions } from '../session/stored-sessions.js';
+import { SessionStore } from '../storage/session-store.js';
 import { SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { createTelemetry } from '../telemetry/telemetry.factory.js';
 import { PrincipalLimit } from './principal-limit.js';
@@ -27,19 +27,19 @@ export const ADMINISTRATION: Provider[] = [
   },
   {
     provide: SessionListing,
-    inject: [RESOLVED_OPTIONS, SessionRepository, StoredSessions],
-    useFactory: (options: ResolvedSessionOptions, repository: SessionRepository, stored: StoredSessions) =>
+    inject: [RESOLVED_OPTIONS, SessionRepository, SessionStore],
+    useFactory: (options: ResolvedSessionOptions, repository: SessionRepository, stored: SessionStore) =>
       new SessionListing(repository, stored, nameOf(options, repository), options.storeTimeout),
   },
   {
     provide: SessionRevocation,
-    inject: [RESOLVED_OPTIONS, StoredSessions, SessionListing, SessionEvents],
-    useFactory: (options: ResolvedSessionOptions, stored: StoredSessions, listing: SessionListing, events: SessionEvents) =>
+    inject: [RESOLVED_OPTIONS, SessionStore, SessionListing, SessionEvents],
+    useFactory: (options: ResolvedSessionOptions, stored: SessionStore, listing: SessionListing, events: SessionEvents) =>
       new SessionRevocation(stored, new SessionRetirement(stored, options), listing, events),
   },
   {
     provide: PrincipalLimit,
-    inject: [RESOLVED_OPTIONS, SessionListing, SessionRevocation, StoredSessions],
+    inject: [RESOLVED_OPTIONS, SessionListing, SessionRevocation, SessionStore],
     useFactory: createLimit,
   },
   {
@@ -55,13 +55,13 @@ export const ADMINISTRATION: Provider[] = [
   },
   {
     provide: SessionService,
-    inject: [RequestSessions, SessionLifecycle, SessionListing, SessionRevocation, StoredSessions, SessionEvents, SessionRepository],
+    inject: [RequestSessions, SessionLifecycle, SessionListing, SessionRevocation, SessionStore, SessionEvents, SessionRepository],
     useFactory: (
       requests: RequestSessions,
       lifecycle: SessionLifecycle,
       listing: SessionListing,
       revocation: SessionRevocation,
-      stored: StoredSessions,
+      stored: SessionStore,
       events: SessionEvents,
       repository: SessionRepository,
     ) => new SessionService({ requests, lifecycle, listing, revocation, stored, events, repository }),
@@ -73,7 +73,7 @@ function createLimit(
   options: ResolvedSessionOptions,
   listing: SessionListing,
   revocation: SessionRevocation,
-  stored: StoredSessions,
+  stored: SessionStore,
 ): PrincipalLimit | undefined {
   const { maxSessionsPerPrincipal: max, onMaxSessions, type, repository } = options;
   if (max === undefined || (type === 'null' && repository === undefined)) return undefined;

@@ -1,7 +1,7 @@
-import { TooManySessionsError } from '../errors/session.errors.js';
+import { TooManySessionsError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionLimit } from '../session/session-limit.js';
-import type { StoredSessions } from '../session/stored-sessions.js';
+import type { SessionStore } from '../storage/session-store.js';
 import { WriteTurns } from '../session/write-turns.js';
 import type { ListedSession, SessionListing } from './session-listing.js';
 import type { SessionRevocation } from './session-revocation.js';
@@ -22,7 +22,7 @@ export class PrincipalLimit implements SessionLimit {
     private readonly onExceeded: ResolvedSessionOptions['onMaxSessions'],
     private readonly listing: SessionListing,
     private readonly revocation: SessionRevocation,
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
   ) {}
 
   /** @throws TooManySessionsError */

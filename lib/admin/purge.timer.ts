@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { reasonOf } from '../errors/session.errors.js';
+import { reasonOf } from '../errors.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
 
 /**

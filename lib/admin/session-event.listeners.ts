@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { SESSION_EVENT_METADATA } from '../decorators/on-session-event.decorator.js';
+import { SESSION_EVENT_METADATA } from './on-session-event.decorator.js';
 import { runListener, type SessionEvent, type SessionEvents, type SessionEventType } from '../session/session-events.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];

@@ -1,13 +1,13 @@
 import { Logger } from '@nestjs/common';
-import { SessionListingNotSupportedError, UnreadableRecordError } from '../errors/session.errors.js';
+import { SessionListingNotSupportedError, UnreadableRecordError } from '../errors.js';
 import {
   isListable,
   type ListableSessionRepository,
   type ListedRecord,
   type SessionRepository,
 } from '../repositories/session-repository.js';
-import type { SessionContent } from '../serialization/stored-record.codec.js';
-import { isSession, type Stored, type StoredSessions } from '../session/stored-sessions.js';
+import type { SessionContent } from '../storage/record.codec.js';
+import { isSession, type StoredSession, type SessionStore } from '../storage/session-store.js';
 
 /** Counting all sessions may take a store that much longer than an operation on one of them. */
 const PATIENCE = 10;
@@ -15,7 +15,7 @@ const PATIENCE = 10;
 /** A stored session and its name. */
 export interface ListedSession {
   readonly handle: string;
-  readonly stored: Stored<SessionContent>;
+  readonly stored: StoredSession<SessionContent>;
 }
 
 export interface ListingPage {
@@ -29,7 +29,7 @@ export class SessionListing {
 
   constructor(
     private readonly repository: SessionRepository,
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     /** What the back end is called in messages. */
     readonly backEnd: string,
     private readonly storeTimeout: number,
@@ -80,7 +80,7 @@ export class SessionListing {
     return principal === undefined ? undefined : this.stored.indexedPrincipal(principal);
   }
 
-  private decode(record: ListedRecord): Stored<SessionContent> | undefined {
+  private decode(record: ListedRecord): StoredSession<SessionContent> | undefined {
     try {
       const stored = this.stored.decode(record.handle, record);
       return isSession(stored) ? stored : undefined;

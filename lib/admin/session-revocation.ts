@@ -1,7 +1,7 @@
-import { UnreadableRecordError } from '../errors/session.errors.js';
+import { UnreadableRecordError } from '../errors.js';
 import type { SessionEvents } from '../session/session-events.js';
 import type { SessionRetirement } from '../session/session-retirement.js';
-import { isRetired, isSession, type Stored, type StoredSessions } from '../session/stored-sessions.js';
+import { isRetired, isSession, type StoredSession, type SessionStore } from '../storage/session-store.js';
 import type { ListedSession, SessionListing } from './session-listing.js';
 
 /** Sessions read, and then ended, in one go. */
@@ -14,7 +14,7 @@ const PASSES = 5;
 /** Ends sessions of others: at once for every process, wherever a session went meanwhile, and against requests in flight. */
 export class SessionRevocation {
   constructor(
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     private readonly retirement: SessionRetirement,
     private readonly listing: SessionListing,
     private readonly events: SessionEvents,
@@ -61,7 +61,7 @@ export class SessionRevocation {
     return true;
   }
 
-  private async read(handle: string): Promise<Stored | 'unreadable' | undefined> {
+  private async read(handle: string): Promise<StoredSession | 'unreadable' | undefined> {
     try {
       return await this.stored.read(handle);
     } catch (error) {

@@ -1,14 +1,14 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import type { Observable } from 'rxjs';
-import { InvalidSessionCursorError, ReadOnlySessionError } from '../errors/session.errors.js';
+import { InvalidSessionCursorError, ReadOnlySessionError } from '../errors.js';
 import { RequestSessions } from '../http/request-sessions.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import type { SessionEvent, SessionEvents } from '../session/session-events.js';
 import { isHandle } from '../session/session-id.js';
 import type { SessionLifecycle } from '../session/session-lifecycle.js';
-import type { StoredSessions } from '../session/stored-sessions.js';
+import type { SessionStore } from '../storage/session-store.js';
 import type { SessionListing } from './session-listing.js';
 import type { SessionRevocation } from './session-revocation.js';
 
@@ -51,7 +51,7 @@ export interface SessionServiceParts {
   readonly lifecycle: SessionLifecycle;
   readonly listing: SessionListing;
   readonly revocation: SessionRevocation;
-  readonly stored: StoredSessions;
+  readonly stored: SessionStore;
   readonly events: SessionEvents;
   readonly repository: SessionRepository;
 }

@@ -2,7 +2,7 @@ import type { DynamicModule, Type } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { reasonOf } from '../errors/session.errors.js';
+import { reasonOf } from '../errors.js';
 import { UsageError } from './exit-code.js';
 
 /** What `@Module()` leaves on a class, under the names of its fields. */

@@ -1,6 +1,6 @@
 import { Command as Program, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Writable } from 'node:stream';
-import { reasonOf, SessionOptionsError } from '../errors/session.errors.js';
+import { reasonOf, SessionOptionsError } from '../errors.js';
 import { SQL_DATABASE_TYPES } from '../repositories/typeorm/dialects/dialects.js';
 import { isTableName, TABLE_RULE } from '../repositories/typeorm/table-name.js';
 import { isHandle } from '../session/session-id.js';

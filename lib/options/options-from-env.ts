@@ -1,4 +1,4 @@
-import { SessionOptionsError } from '../errors/session.errors.js';
+import { SessionOptionsError } from '../errors.js';
 import { EnvironmentReader } from './environment-reader.js';
 import { toMilliseconds } from './option-reader.js';
 import { DEFAULT_LIFETIME } from './resolve-options.js';

@@ -1,6 +1,6 @@
-import { SessionOptionsError } from '../errors/session.errors.js';
+import { SessionOptionsError } from '../errors.js';
 import { SessionRepository } from '../repositories/session-repository.js';
-import { SessionSerializer } from '../serialization/session-serializer.js';
+import { SessionSerializer } from '../storage/session-serializer.js';
 import { checkBackEnds } from './back-end.options.js';
 import { resolveCookie } from './cookie.options.js';
 import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';

@@ -7,7 +7,7 @@ import type { MongodbSessionOptions } from '../repositories/mongodb/mongodb.opti
 import type { RedisSessionOptions } from '../repositories/redis/redis.options.js';
 import type { TypeormSessionOptions } from '../repositories/typeorm/typeorm.options.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
-import type { SessionSerializer } from '../serialization/session-serializer.js';
+import type { SessionSerializer } from '../storage/session-serializer.js';
 
 /** A span of time: a number of seconds, or a text as in `'500ms'`, `'20m'`, `'14d'`. */
 export type Duration = number | string;

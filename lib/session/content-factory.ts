@@ -1,7 +1,7 @@
-import { SessionTooLargeError } from '../errors/session.errors.js';
+import { SessionTooLargeError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionContent } from '../serialization/stored-record.codec.js';
-import type { SerializedFields } from './field-changes.js';
+import type { SessionContent } from '../storage/record.codec.js';
+import type { SerializedFields } from '../storage/record-fields.js';
 import type { SessionState } from './session-state.js';
 
 /** What is to be stored of a session, within the limit that the options set. */

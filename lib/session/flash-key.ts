@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { FieldKind } from './field-changes.js';
+import { FieldKind } from '../storage/record-fields.js';
 
 /**
  * A key of its own for every flash message, so that merging keeps the messages of parallel requests. Their order is the

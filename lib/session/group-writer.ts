@@ -1,11 +1,11 @@
-import { SessionConflictError } from '../errors/session.errors.js';
+import { SessionConflictError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import { Backoff } from './backoff.js';
+import { Backoff } from '../common/backoff.js';
 import type { ContentFactory } from './content-factory.js';
-import { withDeadline } from './deadline.js';
-import { applyChanges, Attribute, type FieldChanges, type SerializedFields } from './field-changes.js';
+import { withTimeout } from '../common/with-timeout.js';
+import { applyChanges, Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
 import type { Base, SessionState } from './session-state.js';
-import type { StoredSessions } from './stored-sessions.js';
+import type { SessionStore } from '../storage/session-store.js';
 import { bury, type Latest, mayWrite, tooLate, written } from './write-outcome.js';
 import type { WriteTurns } from './write-turns.js';
 
@@ -28,7 +28,7 @@ export interface PendingWrite {
 export class GroupWriter {
   constructor(
     private readonly turns: WriteTurns<Latest, PendingWrite>,
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     private readonly contents: ContentFactory,
     private readonly options: Pick<ResolvedSessionOptions, 'concurrency' | 'storeTimeout'>,
   ) {}
@@ -44,7 +44,7 @@ export class GroupWriter {
     const waits = !this.turns.isFree(state.handle!);
     const storing = this.store(write);
     // Who does not wait is never late: each question to the store has no more time than is left.
-    return waits ? withDeadline(storing, storeTimeout, () => tooLate(storeTimeout)) : storing;
+    return waits ? withTimeout(storing, storeTimeout, () => tooLate(storeTimeout)) : storing;
   }
 
   private async store(write: PendingWrite): Promise<void> {

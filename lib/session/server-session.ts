@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { ReservedSessionKeyError } from '../errors/session.errors.js';
-import { Attribute, FieldKind } from './field-changes.js';
+import { ReservedSessionKeyError } from '../errors.js';
+import { Attribute, FieldKind } from '../storage/record-fields.js';
 import { newFlashKey } from './flash-key.js';
 import type { FlashMessage, SessionData, SessionKey } from './session-data.js';
 import type { SessionLifecycle } from './session-lifecycle.js';

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Observable, type Observer, Subject, type Subscription } from 'rxjs';
-import { reasonOf } from '../errors/session.errors.js';
+import { reasonOf } from '../errors.js';
 
 export const SESSION_EVENT_TYPES = ['created', 'regenerated', 'destroyed', 'revoked', 'expired'] as const;
 

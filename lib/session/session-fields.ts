@@ -1,7 +1,7 @@
-import { reasonOf, SessionSerializationError } from '../errors/session.errors.js';
-import { toBuffer } from '../serialization/serialized-bytes.js';
-import type { SessionSerializer } from '../serialization/session-serializer.js';
-import { Attribute, type FieldChanges, type SerializedFields } from './field-changes.js';
+import { reasonOf, SessionSerializationError } from '../errors.js';
+import { toBuffer } from '../common/bytes.js';
+import type { SessionSerializer } from '../storage/session-serializer.js';
+import { Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
 
 /**
  * `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application; `damaged`: found

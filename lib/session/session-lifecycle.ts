@@ -1,9 +1,9 @@
-import { PrincipalChangeError, SessionConflictError, SessionStoreError } from '../errors/session.errors.js';
+import { PrincipalChangeError, SessionConflictError, SessionStoreError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SerializerRegistry } from '../serialization/serializer-registry.js';
+import type { SerializerRegistry } from '../storage/serializer-registry.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { ContentFactory } from './content-factory.js';
-import { applyChanges, Attribute, FieldKind, type FieldChanges } from './field-changes.js';
+import { applyChanges, Attribute, FieldKind, type FieldChanges } from '../storage/record-fields.js';
 import { inTurn } from './in-turn.js';
 import { SessionEvents, type SessionEventType } from './session-events.js';
 import type { SessionIds } from './session-id.js';
@@ -13,7 +13,7 @@ import { SessionMeta } from './session-meta.js';
 import { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
 import { type Move, SessionWriter } from './session-writer.js';
-import { hasSamePrincipal, type StoredSessions } from './stored-sessions.js';
+import { hasSamePrincipal, type SessionStore } from '../storage/session-store.js';
 import { assertOwned, bury } from './write-outcome.js';
 
 /**
@@ -31,7 +31,7 @@ export class SessionLifecycle {
   constructor(
     private readonly options: ResolvedSessionOptions,
     private readonly ids: SessionIds,
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     serializers: SerializerRegistry,
     private readonly events = new SessionEvents(),
     private readonly telemetry: SessionTelemetry = NO_TELEMETRY,

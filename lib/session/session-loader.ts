@@ -1,14 +1,14 @@
 import { Logger } from '@nestjs/common';
-import { NullSessionError, SessionStoreError, SessionUnavailableError } from '../errors/session.errors.js';
+import { NullSessionError, SessionStoreError, SessionUnavailableError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SerializerRegistry } from '../serialization/serializer-registry.js';
-import type { SessionContent } from '../serialization/stored-record.codec.js';
+import type { SerializerRegistry } from '../storage/serializer-registry.js';
+import type { SessionContent } from '../storage/record.codec.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
-import { Attribute } from './field-changes.js';
+import { Attribute } from '../storage/record-fields.js';
 import { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';
 import type { ReadOnlyReason, SessionState } from './session-state.js';
-import { isRetired, isSession, type Stored, type StoredSessions } from './stored-sessions.js';
+import { isRetired, isSession, type StoredSession, type SessionStore } from '../storage/session-store.js';
 import { TouchSchedule } from './touch-schedule.js';
 
 /** The first half of the life of a session in a request: from the ids that the request brings to the state it works with. */
@@ -21,7 +21,7 @@ export class SessionLoader {
   constructor(
     private readonly options: ResolvedSessionOptions,
     private readonly ids: SessionIds,
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     private readonly serializers: SerializerRegistry,
     private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
   ) {
@@ -104,7 +104,7 @@ export class SessionLoader {
   }
 
   /** A session object's state over a stored session: for administration. Nobody knows its id; it reads as ''. */
-  stateFrom(handle: string, stored: Stored<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
+  stateFrom(handle: string, stored: StoredSession<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
     return { ...this.stateFor('', handle, stored), expiry: this.stored.expiryOf(stored), readOnly };
   }
 
@@ -114,7 +114,7 @@ export class SessionLoader {
     return typeof permanent === 'boolean' ? permanent : this.options.permanent;
   }
 
-  private loaded(id: string, handle: string, stored: Stored<SessionContent>, touched: boolean, now: number): SessionState {
+  private loaded(id: string, handle: string, stored: StoredSession<SessionContent>, touched: boolean, now: number): SessionState {
     const state = this.stateFor(id, handle, stored);
     if (touched) {
       // The expiry of the cookie slides along, but is not sent again where it was sent a moment ago by another process.
@@ -129,7 +129,13 @@ export class SessionLoader {
   }
 
   /** The session that an id led to until a moment ago, where it has another one by now. */
-  private async followed(id: string, handle: string, found: Stored, touched: boolean, now: number): Promise<SessionState | undefined> {
+  private async followed(
+    id: string,
+    handle: string,
+    found: StoredSession,
+    touched: boolean,
+    now: number,
+  ): Promise<SessionState | undefined> {
     if (!isRetired(found)) return undefined;
     if (touched) {
       // The touch gave a retired record a full lifetime; it must end on time, and not be touched again.
@@ -140,7 +146,7 @@ export class SessionLoader {
     return to && { ...this.stateFor(id, to.handle, to.base), follower: true };
   }
 
-  private stateFor(id: string, handle: string, stored: Stored<SessionContent>): SessionState {
+  private stateFor(id: string, handle: string, stored: StoredSession<SessionContent>): SessionState {
     const state = this.stateOver(this.fieldsOf(stored.content));
     state.sid = id;
     this.identify(state, handle, stored);
@@ -148,12 +154,12 @@ export class SessionLoader {
   }
 
   /** Makes a state that of what is stored now. */
-  adopt(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
+  adopt(state: SessionState, handle: string, stored: StoredSession<SessionContent>): void {
     state.fields = this.fieldsOf(stored.content);
     this.identify(state, handle, stored);
   }
 
-  private identify(state: SessionState, handle: string, stored: Stored<SessionContent>): void {
+  private identify(state: SessionState, handle: string, stored: StoredSession<SessionContent>): void {
     const { content } = stored;
     state.handle = handle;
     state.base = stored;

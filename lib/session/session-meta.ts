@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
-import { reasonOf } from '../errors/session.errors.js';
+import { reasonOf } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionSerializer } from '../serialization/session-serializer.js';
-import { Attribute } from './field-changes.js';
+import type { SessionSerializer } from '../storage/session-serializer.js';
+import { Attribute } from '../storage/record-fields.js';
 import type { SessionState } from './session-state.js';
 
 /** What the application notes of the request that a session begins with: the option `meta`. */

@@ -1,4 +1,4 @@
-import { ReservedSessionKeyError } from '../errors/session.errors.js';
+import { ReservedSessionKeyError } from '../errors.js';
 
 /** What the data of a session can be reached by. */
 interface Dictionary {

@@ -1,6 +1,6 @@
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import { Backoff } from './backoff.js';
-import { isRetired, type StoredSessions, type StoredUpdate } from './stored-sessions.js';
+import { Backoff } from '../common/backoff.js';
+import { isRetired, type SessionStore, type StoredUpdate } from '../storage/session-store.js';
 
 /** How long a destroyed session is remembered as destroyed when its record cannot be deleted at once, in milliseconds. */
 const DESTROYED_MEMORY = 5_000;
@@ -13,7 +13,7 @@ export class SessionRetirement {
   private readonly grace: number;
 
   constructor(
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     private readonly options: Pick<ResolvedSessionOptions, 'regenerateGrace' | 'storeTimeout'>,
   ) {
     this.grace = options.regenerateGrace;

@@ -1,4 +1,4 @@
-import type { SessionContent } from '../serialization/stored-record.codec.js';
+import type { SessionContent } from '../storage/record.codec.js';
 import type { SessionVersion } from '../repositories/session-repository.js';
 import type { SessionRequest } from '../options/session-options.js';
 import type { SessionFields } from './session-fields.js';

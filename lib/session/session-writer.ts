@@ -1,14 +1,14 @@
-import { SessionConflictError, SessionStoreError } from '../errors/session.errors.js';
+import { SessionConflictError, SessionStoreError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionContent } from '../serialization/stored-record.codec.js';
-import { Backoff } from './backoff.js';
+import type { SessionContent } from '../storage/record.codec.js';
+import { Backoff } from '../common/backoff.js';
 import type { ContentFactory } from './content-factory.js';
-import { withDeadline } from './deadline.js';
-import { applyChanges, type FieldChanges } from './field-changes.js';
+import { withTimeout } from '../common/with-timeout.js';
+import { applyChanges, type FieldChanges } from '../storage/record-fields.js';
 import { GroupWriter, type PendingWrite } from './group-writer.js';
 import type { SessionRetirement } from './session-retirement.js';
 import type { Base, SessionState } from './session-state.js';
-import type { Stored, StoredSessions, StoredUpdate } from './stored-sessions.js';
+import type { StoredSession, SessionStore, StoredUpdate } from '../storage/session-store.js';
 import { assertOwned, bury, type Latest, mayWrite, tooLate, written } from './write-outcome.js';
 import { WriteTurns } from './write-turns.js';
 
@@ -39,7 +39,7 @@ export class SessionWriter {
   private readonly groups: GroupWriter;
 
   constructor(
-    private readonly stored: StoredSessions,
+    private readonly stored: SessionStore,
     private readonly contents: ContentFactory,
     private readonly options: ResolvedSessionOptions,
     private readonly retirement: SessionRetirement,
@@ -60,7 +60,7 @@ export class SessionWriter {
   async updateAtomically<T>(
     state: SessionState,
     change: (latest: SessionState) => T | Promise<T>,
-    open: (handle: string, stored: Stored<SessionContent>) => SessionState,
+    open: (handle: string, stored: StoredSession<SessionContent>) => SessionState,
   ): Promise<T> {
     let outcome: { value: T } | undefined;
     await this.turn(state, async (predecessor, backoff) => {
@@ -148,6 +148,6 @@ export class SessionWriter {
       if (backoff.isOver) throw tooLate(this.options.storeTimeout);
       return work(predecessor, backoff);
     });
-    return withDeadline(turn, storeTimeout, () => tooLate(this.options.storeTimeout));
+    return withTimeout(turn, storeTimeout, () => tooLate(this.options.storeTimeout));
   }
 }

@@ -1,7 +1,7 @@
-import { SessionConflictError, SessionStoreTimeoutError } from '../errors/session.errors.js';
-import { applyChanges, Attribute, type FieldChanges } from './field-changes.js';
+import { SessionConflictError, SessionStoreTimeoutError } from '../errors.js';
+import { applyChanges, Attribute, type FieldChanges } from '../storage/record-fields.js';
 import type { Base, SessionState } from './session-state.js';
-import { hasSamePrincipal } from './stored-sessions.js';
+import { hasSamePrincipal } from '../storage/session-store.js';
 
 /** What a turn leaves to the next one of the same session: what is stored, and under which handle by now. */
 export interface Latest {

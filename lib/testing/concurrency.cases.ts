@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { SessionRepository } from '../repositories/session-repository.js';
 import type { TestRunner } from './test-runner.js';
-import { LONG, pause, record, textOf, type Workbench } from './workbench.js';
+import { LONG, pause, record, textOf, type Fixture } from './fixture.js';
 
-export function describeConcurrency({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeConcurrency({ describe, it }: TestRunner, bench: Fixture): void {
   describe('concurrency', () => {
     it('loses none of 100 increments that two instances make at once', async () => {
       const { handle } = await bench.stored('0');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { TestRunner } from './test-runner.js';
-import { assertBytes, LONG, record, type Workbench } from './workbench.js';
+import { assertBytes, LONG, record, type Fixture } from './fixture.js';
 
-export function describeCreate({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeCreate({ describe, it }: TestRunner, bench: Fixture): void {
   describe('create', () => {
     it('stores a record and returns its version', async () => {
       const { handle, version } = await bench.stored('hello');

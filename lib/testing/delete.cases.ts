@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { TestRunner } from './test-runner.js';
-import { LONG, record, type Workbench } from './workbench.js';
+import { LONG, record, type Fixture } from './fixture.js';
 
 const ROUNDS = 60;
 
-export function describeDelete({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeDelete({ describe, it }: TestRunner, bench: Fixture): void {
   describe('delete', () => {
     it('removes a record, for every instance, and says that there was one', async () => {
       const { handle } = await bench.stored();

@@ -10,7 +10,7 @@ import { describeRead } from './read.cases.js';
 import { DEFAULT_TRAITS, type RepositoryTraits } from './repository-traits.js';
 import { globalTestRunner } from './test-runner.js';
 import { describeUpdate } from './update.cases.js';
-import { type RepositoryFactory, Workbench } from './workbench.js';
+import { type RepositoryFactory, Fixture } from './fixture.js';
 
 /**
  * The conformance suite: what every `SessionRepository` has to do, as test cases. To be called at the top level of a test file
@@ -30,7 +30,7 @@ import { type RepositoryFactory, Workbench } from './workbench.js';
  */
 export function describeSessionRepository(name: string, factory: RepositoryFactory, traits: RepositoryTraits = {}): void {
   const runner = globalTestRunner();
-  const bench = new Workbench(factory, { ...DEFAULT_TRAITS, ...traits });
+  const bench = new Fixture(factory, { ...DEFAULT_TRAITS, ...traits });
   runner.describe(`${name} as a session repository`, () => {
     runner.beforeAll(() => bench.open());
     runner.afterAll(() => bench.close());

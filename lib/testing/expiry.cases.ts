@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { SharedWait } from './shared-wait.js';
 import type { TestRunner } from './test-runner.js';
-import { LONG, record, type Workbench } from './workbench.js';
+import { LONG, record, type Fixture } from './fixture.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 
-export function describeExpiry(runner: TestRunner, bench: Workbench): void {
+export function describeExpiry(runner: TestRunner, bench: Fixture): void {
   runner.describe('lifetime', () => {
     const wait = new SharedWait(bench);
     const { short } = wait;

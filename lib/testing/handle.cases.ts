@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { TestRunner } from './test-runner.js';
-import type { Workbench } from './workbench.js';
+import type { Fixture } from './fixture.js';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-export function describeHandles({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeHandles({ describe, it }: TestRunner, bench: Fixture): void {
   const roundTrip = async (chosen: string): Promise<void> => {
     const handle = await bench.claim(chosen);
     const version = await bench.create(handle, `of ${chosen}`);

@@ -1,3 +1,3 @@
 export { describeSessionRepository } from './describe-session-repository.js';
 export type { RepositoryTraits } from './repository-traits.js';
-export type { RepositoryFactory } from './workbench.js';
+export type { RepositoryFactory } from './fixture.js';

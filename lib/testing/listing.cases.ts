@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { isListable, type ListableSessionRepository, type ListedRecord } from '../repositories/session-repository.js';
 import { SharedWait } from './shared-wait.js';
 import type { TestRunner } from './test-runner.js';
-import { LONG, textOf, type Workbench } from './workbench.js';
+import { LONG, textOf, type Fixture } from './fixture.js';
 
 /** A name that nobody else uses. */
 function principal(suffix = ''): string {
   return `user-${randomUUID()}${suffix}`;
 }
 
-export function describeListing(runner: TestRunner, bench: Workbench): void {
+export function describeListing(runner: TestRunner, bench: Fixture): void {
   const { describe, it } = runner;
   const listable = (): ListableSessionRepository => {
     const { repository } = bench;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { TestRunner } from './test-runner.js';
-import { assertBytes, LONG, record, textOf, type Workbench } from './workbench.js';
+import { assertBytes, LONG, record, textOf, type Fixture } from './fixture.js';
 
-export function describeRead({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeRead({ describe, it }: TestRunner, bench: Fixture): void {
   describe('read', () => {
     it('answers undefined for an absent record', async () => {
       await bench.expectAbsent(bench.handle());

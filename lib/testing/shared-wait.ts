@@ -1,5 +1,5 @@
 import { type TestRunner } from './test-runner.js';
-import { pause, type Workbench } from './workbench.js';
+import { pause, type Fixture } from './fixture.js';
 
 type Check = () => Promise<void>;
 
@@ -14,7 +14,7 @@ export class SharedWait {
   /** A lifetime that is over after the wait. */
   readonly short: number;
 
-  constructor(private readonly bench: Workbench) {
+  constructor(private readonly bench: Fixture) {
     this.short = Math.max(SHORT, bench.traits.minimumLifetime);
   }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { TestRunner } from './test-runner.js';
-import { LONG, record, type Workbench } from './workbench.js';
+import { LONG, record, type Fixture } from './fixture.js';
 
-export function describeUpdate({ describe, it }: TestRunner, bench: Workbench): void {
+export function describeUpdate({ describe, it }: TestRunner, bench: Fixture): void {
   describe('update', () => {
     it('replaces a record that still has the version, and returns the new one', async () => {
       const { handle } = await bench.stored('first');

@@ -5,7 +5,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { deepStrictEqual } from 'node:assert';
 import { ServerSessionModule, type SessionRecord, SessionRepository, SessionService } from '../../lib/index.js';
-import { StoredRecordCodec } from '../../lib/serialization/stored-record.codec.js';
+import { RecordCodec } from '../../lib/storage/record.codec.js';
 import { type CommandCounts, SCALE_STORES, type ScaleStore } from './support/scale-stores.js';
 
 const SIZES = [2_000, Number(process.env['SCALE_SESSIONS'] ?? 200_000)];
@@ -20,7 +20,7 @@ function recordOf(principal: string): SessionRecord {
     ['.cart', Buffer.from(JSON.stringify(Array.from({ length: 10 }, (_unused, n) => `article ${n}`)))],
   ]);
   const content = { kind: 'session', createdAt: now, accessedAt: now, cookieAt: now, serializer: 'json', fields } as const;
-  return { payload: new StoredRecordCodec().encode('', content), principal };
+  return { payload: new RecordCodec().encode('', content), principal };
 }
 
 async function timed<T>(operation: () => Promise<T>): Promise<[result: T, milliseconds: number]> {

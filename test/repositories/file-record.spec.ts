@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { UnreadableRecordError } from '../../lib/errors/session.errors.js';
+import { UnreadableRecordError } from '../../lib/errors.js';
 import { FileRecord } from '../../lib/repositories/filesystem/file-record.js';
 
 /** The size of the payload in it; anything else that decoding throws than the one error that it may throw is passed on. */

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { UnreadableRecordError } from '../../lib/errors/session.errors.js';
+import { UnreadableRecordError } from '../../lib/errors.js';
 import { FilesystemSessionRepository } from '../../lib/repositories/filesystem/filesystem-session.repository.js';
 
 const LONG = 600_000;

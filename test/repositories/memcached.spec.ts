@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MemcacheClient } from 'memcache-client';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { randomUUID } from 'node:crypto';
-import { UnreadableRecordError } from '../../lib/errors/session.errors.js';
+import { UnreadableRecordError } from '../../lib/errors.js';
 import type { MemcachedSessionRepository } from '../../lib/repositories/memcached/memcached-session.repository.js';
 import { startMemcached, startMemcachedNodes, type ServerGroup, type TestServer } from '../servers/index.js';
 import { addressOf, ask, commandsDuring, openMemcached, record, secondsLeft, stat } from './memcached.probe.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import mongoose from 'mongoose';
 import type { ServerSessionOptions } from 'nestjs-server-session';
-import { SessionOptionsError } from '../../lib/errors/session.errors.js';
+import { SessionOptionsError } from '../../lib/errors.js';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 
 function faultsOf(mongodb: unknown): readonly string[] {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Connection } from 'mongoose';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
-import { UnreadableRecordError } from '../../lib/errors/session.errors.js';
+import { UnreadableRecordError } from '../../lib/errors.js';
 import type { MongodbSessionRepository } from '../../lib/repositories/mongodb/mongodb-session.repository.js';
 import { startMongo, type TestServer } from '../servers/index.js';
 import { commandsDuring, connect, discard, documents, openMongodb } from './mongodb.probe.js';

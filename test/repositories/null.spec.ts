@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { NullSessionError } from '../../lib/errors/session.errors.js';
+import { NullSessionError } from '../../lib/errors.js';
 import { NullSessionRepository } from '../../lib/repositories/null/null-session.repository.js';
 import { isListable } from '../../lib/repositories/session-repository.js';
 

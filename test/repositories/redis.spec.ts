@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { setTimeout as pause } from 'node:timers/promises';
-import { UnreadableRecordError } from '../../lib/errors/session.errors.js';
+import { UnreadableRecordError } from '../../lib/errors.js';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import type { RedisSessionOptions } from '../../lib/repositories/redis/redis.options.js';
 import { RedisSessionRepository } from '../../lib/repositories/redis/redis-session.repository.js';

@@ -1,14 +1,14 @@
 import type { ServerSession, ServerSessionOptions } from 'nestjs-server-session';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
-import { AesGcmCipher } from '../../lib/serialization/record-encryption.js';
-import { createSerializers } from '../../lib/serialization/serializer.factory.js';
-import { StoredRecordCodec } from '../../lib/serialization/stored-record.codec.js';
+import { AesGcmCipher } from '../../lib/storage/record.cipher.js';
+import { createSerializers } from '../../lib/storage/serializer.factory.js';
+import { RecordCodec } from '../../lib/storage/record.codec.js';
 import { stateOf, toServerSession } from '../../lib/session/server-session.js';
 import { SessionIds } from '../../lib/session/session-id.js';
 import { SessionLifecycle } from '../../lib/session/session-lifecycle.js';
 import type { SessionState } from '../../lib/session/session-state.js';
-import { StoredSessions } from '../../lib/session/stored-sessions.js';
+import { SessionStore } from '../../lib/storage/session-store.js';
 
 /** Sessions without HTTP: the real lifecycle, wired as the module does it. */
 export interface Sessions {
@@ -28,8 +28,8 @@ export async function startSessions(given: ServerSessionOptions = {}, repository
   const options = resolveOptions({ type: 'memory', ...given });
   const serializers = await createSerializers(options.serializer);
   const ids = new SessionIds(options.idBytes, options.hashIds);
-  const codec = new StoredRecordCodec(options.encryption && new AesGcmCipher(options.encryption.keys));
-  const stored = new StoredSessions(repository, codec, serializers, options);
+  const codec = new RecordCodec(options.encryption && new AesGcmCipher(options.encryption.keys));
+  const stored = new SessionStore(repository, codec, serializers, options);
   const lifecycle = new SessionLifecycle(options, ids, stored, serializers);
   const open = async (id?: string): Promise<ServerSession> => {
     return toServerSession(id === undefined ? lifecycle.loader.blank() : await lifecycle.loader.load([id]), lifecycle);

@@ -1,4 +1,4 @@
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 import type { SessionRecord } from '../session-repository.js';
 
 const NEWLINE = 0x0a;

@@ -1,4 +1,4 @@
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import { SessionRepository, type SessionRecord, type SessionVersion, type StoredRecord, type UpdateResult } from '../session-repository.js';
 import { keyFor } from './memcached.key.js';

@@ -1,5 +1,5 @@
 import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
-import { loadPackage } from '../load-package.js';
+import { loadPackage } from '../../common/load-package.js';
 import { MemcachedNode } from './memcached.node.js';
 import { serversOf } from './memcached.options.js';
 import { nodeFor } from './rendezvous.js';

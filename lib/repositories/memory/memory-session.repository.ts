@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { endOfTurn } from '../end-of-turn.js';
+import { endOfTurn } from '../../common/end-of-turn.js';
 import {
   type ListableSessionRepository,
   type ListQuery,

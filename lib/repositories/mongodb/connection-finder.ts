@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { MissingPackageError, SessionOptionsError } from '../../errors/session.errors.js';
-import { loadPackage } from '../load-package.js';
+import { MissingPackageError, SessionOptionsError } from '../../errors.js';
+import { loadPackage } from '../../common/load-package.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import { ApplicationConnection } from './application-connection.js';
 import type { MongodbConnection } from './mongodb.connection.js';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { loadPackage } from '../load-package.js';
+import { loadPackage } from '../../common/load-package.js';
 import type { MongodbConnection } from './mongodb.connection.js';
 import { MONGODB_DEFAULTS, MONGODB_PACKAGES } from './mongodb.options.js';
 import type { Db, MongoClient } from './mongodb.types.js';

@@ -1,4 +1,4 @@
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 import type { SessionRecord, StoredRecord } from '../session-repository.js';
 import type { SessionDocument } from './mongodb.types.js';
 

@@ -1,4 +1,4 @@
-import { NullSessionError } from '../../errors/session.errors.js';
+import { NullSessionError } from '../../errors.js';
 import { SessionRepository, type StoredRecord } from '../session-repository.js';
 
 /** Keeps nothing: every session is absent, and to store one is an error that says what to configure. */

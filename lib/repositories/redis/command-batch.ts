@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { endOfTurn } from '../end-of-turn.js';
+import { endOfTurn } from '../../common/end-of-turn.js';
 import type { RedisClient } from './redis-session.repository.js';
 
 type Stream = Redis['stream'];

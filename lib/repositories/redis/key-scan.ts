@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { InvalidSessionCursorError } from '../../errors/session.errors.js';
+import { InvalidSessionCursorError } from '../../errors.js';
 import { isHandle } from '../../session/session-id.js';
 import type { RedisClient } from './redis-session.repository.js';
 

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
 import {
   type ListableSessionRepository,

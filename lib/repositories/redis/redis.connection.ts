@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { RedisOptions } from 'ioredis';
-import { withDeadline } from '../../session/deadline.js';
-import { loadPackage } from '../load-package.js';
+import { withTimeout } from '../../common/with-timeout.js';
+import { loadPackage } from '../../common/load-package.js';
 import { CommandBatch } from './command-batch.js';
 import type { RedisClient } from './redis-session.repository.js';
 import type { RedisSessionOptions } from './redis.options.js';
@@ -67,7 +67,7 @@ export class RedisConnection {
     const { client, timeout } = this;
     // A farewell to a server that is not there, or does not answer, would be waited for in vain.
     if (client.status !== 'ready') return client.disconnect();
-    await withDeadline(client.quit(), timeout, () => new Error('no answer')).catch(() => client.disconnect());
+    await withTimeout(client.quit(), timeout, () => new Error('no answer')).catch(() => client.disconnect());
   }
 
   private async untilReady(): Promise<RedisClient> {
@@ -76,7 +76,7 @@ export class RedisConnection {
     if (client.status === 'end') throw new Error('the connection to Redis was closed');
     const late = (): Error => new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`);
     // Whoever waits too long gives no command any more, even when the connection is there at last.
-    await withDeadline((this.connected ??= this.nextConnected()), timeout, late);
+    await withTimeout((this.connected ??= this.nextConnected()), timeout, late);
     return client;
   }
 

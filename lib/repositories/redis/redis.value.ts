@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 
 /** What is under the key of a session: `<version>:<payload>`, or `<version>@<tag>:<payload>` for one that has a principal. */
 export interface RedisValue {

@@ -1,5 +1,5 @@
-import { SessionOptionsError } from '../../errors/session.errors.js';
-import { loadPackage } from '../load-package.js';
+import { SessionOptionsError } from '../../errors.js';
+import { loadPackage } from '../../common/load-package.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import { fromConnectionUrl } from './connection-url.js';
 import { ApplicationDataSource, type DataSourceHolder } from './data-source-holder.js';

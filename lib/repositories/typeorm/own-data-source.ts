@@ -1,6 +1,6 @@
 import type { DataSource, DataSourceOptions } from 'typeorm';
-import { MissingPackageError } from '../../errors/session.errors.js';
-import { loadPackage } from '../load-package.js';
+import { MissingPackageError } from '../../errors.js';
+import { loadPackage } from '../../common/load-package.js';
 import type { DataSourceHolder } from './data-source-holder.js';
 import type { SqlDataSource } from './data-source.types.js';
 import type { Dialect } from './dialects/dialect.js';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { withDeadline } from '../../session/deadline.js';
+import { withTimeout } from '../../common/with-timeout.js';
 import type { DataSourceHolder } from './data-source-holder.js';
 import { describeSqlError } from './sql-error.js';
 import { SqlSession } from './sql-session.js';
@@ -89,7 +89,7 @@ export class SqlConnection {
         await runner.release();
       }
     };
-    return withDeadline(run(), timeout, () => {
+    return withTimeout(run(), timeout, () => {
       isLate = true;
       giveUp();
       return new Error(`${holder.dialect.name} did not answer within ${timeout} ms`);

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { UnreadableRecordError } from '../../errors/session.errors.js';
+import { UnreadableRecordError } from '../../errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import {
   SessionRepository,

@@ -1,6 +1,6 @@
 import type { Scheduler } from 'fast-check';
 import { SessionConflictError } from 'nestjs-server-session';
-import { StoredRecordCodec } from '../../../lib/serialization/stored-record.codec.js';
+import { RecordCodec } from '../../../lib/storage/record.codec.js';
 import { stateOf } from '../../../lib/session/server-session.js';
 import { type OpenRequest, SimulatedProcess } from './simulated-process.js';
 import { SteppingRepository } from './stepping.repository.js';
@@ -154,7 +154,7 @@ async function forgetAll({ memory }: SteppingRepository): Promise<void> {
 }
 
 async function liveRecords({ memory }: SteppingRepository): Promise<number> {
-  const codec = new StoredRecordCodec();
+  const codec = new RecordCodec();
   const { records } = await memory.list({ limit: 1000 });
   return records.filter(({ handle, payload }) => codec.decode(handle, payload).kind === 'session').length;
 }

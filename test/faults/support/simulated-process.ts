@@ -1,11 +1,11 @@
 import { type SessionRepository, type ServerSession, type ServerSessionOptions } from 'nestjs-server-session';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
-import { createSerializers } from '../../../lib/serialization/serializer.factory.js';
-import { StoredRecordCodec } from '../../../lib/serialization/stored-record.codec.js';
+import { createSerializers } from '../../../lib/storage/serializer.factory.js';
+import { RecordCodec } from '../../../lib/storage/record.codec.js';
 import { stateOf, toServerSession } from '../../../lib/session/server-session.js';
 import { SessionIds } from '../../../lib/session/session-id.js';
 import { SessionLifecycle } from '../../../lib/session/session-lifecycle.js';
-import { StoredSessions } from '../../../lib/session/stored-sessions.js';
+import { SessionStore } from '../../../lib/storage/session-store.js';
 
 /** What a response says about the cookie: an id, its removal, or nothing. */
 export type CookieAnswer = { readonly id: string } | 'cleared' | 'none';
@@ -31,7 +31,7 @@ export class SimulatedProcess {
     const options = resolveOptions({ repository, ...given });
     const serializers = await createSerializers(options.serializer);
     const ids = new SessionIds(options.idBytes, options.hashIds);
-    const stored = new StoredSessions(repository, new StoredRecordCodec(), serializers, options);
+    const stored = new SessionStore(repository, new RecordCodec(), serializers, options);
     return new SimulatedProcess(new SessionLifecycle(options, ids, stored, serializers), ids);
   }
 

@@ -1,6 +1,6 @@
-import { reasonOf, UnreadableRecordError } from '../errors/session.errors.js';
+import { reasonOf, UnreadableRecordError } from '../errors.js';
 import { isHandle } from '../session/session-id.js';
-import type { RecordCipher } from './record-encryption.js';
+import type { RecordCipher } from './record.cipher.js';
 
 /** A live session, as it stands in the store. All instants are epoch milliseconds. */
 export interface SessionContent {
@@ -56,7 +56,7 @@ interface Header {
  * The form of a record in the store: one line of JSON that names the fields and their lengths, then the fields one after
  * the other. So a reader finds each field without decoding the others, and a writer copies unchanged ones as they are.
  */
-export class StoredRecordCodec {
+export class RecordCodec {
   /**
    * @param cipher seals what is written. With one, a record that is not encrypted counts as unreadable, even one from before
    *   encryption was turned on: otherwise whoever can write to the store could put a plain record of his own in place of a

@@ -1,4 +1,4 @@
-import { MissingPackageError } from '../errors/session.errors.js';
+import { MissingPackageError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { JsonSerializer } from './json.serializer.js';
 import { MsgpackSerializer } from './msgpack.serializer.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SessionConflictError } from '../errors/session.errors.js';
+import { SessionConflictError } from '../errors.js';
 
 const FIRST_WAIT = 2;
 const LONGEST_WAIT = 100;

@@ -1,8 +1,8 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { from, type Observable, switchMap } from 'rxjs';
-import { type Handler, readsRequestSession } from '../http/handler-usage.js';
-import { RequestSessions } from '../http/request-sessions.js';
+import { type Handler, readsRequestSession } from './handler-usage.js';
+import { RequestSessions } from './request-sessions.js';
 
 /**
  * Loads the session before a handler that may read `req.session`. (`@Session()` loads it itself, and what changed is saved by

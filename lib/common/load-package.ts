@@ -1,4 +1,4 @@
-import { MissingPackageError } from '../errors/session.errors.js';
+import { MissingPackageError } from '../errors.js';
 
 /**
  * Imports an optional peer dependency.

@@ -1,23 +1,23 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { UnreadableRecordError } from '../../../lib/errors/session.errors.js';
-import { JsonSerializer } from '../../../lib/serialization/json.serializer.js';
-import { AesGcmCipher } from '../../../lib/serialization/record-encryption.js';
-import { createSerializers } from '../../../lib/serialization/serializer.factory.js';
-import { SerializerRegistry } from '../../../lib/serialization/serializer-registry.js';
-import { toBuffer } from '../../../lib/serialization/serialized-bytes.js';
-import { SessionSerializer } from '../../../lib/serialization/session-serializer.js';
-import { type RecordContent, type SessionContent, StoredRecordCodec } from '../../../lib/serialization/stored-record.codec.js';
+import { UnreadableRecordError } from '../../../lib/errors.js';
+import { JsonSerializer } from '../../../lib/storage/json.serializer.js';
+import { AesGcmCipher } from '../../../lib/storage/record.cipher.js';
+import { createSerializers } from '../../../lib/storage/serializer.factory.js';
+import { SerializerRegistry } from '../../../lib/storage/serializer-registry.js';
+import { toBuffer } from '../../../lib/common/bytes.js';
+import { SessionSerializer } from '../../../lib/storage/session-serializer.js';
+import { type RecordContent, type SessionContent, RecordCodec } from '../../../lib/storage/record.codec.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
 import { storedValues } from '../../support/stored-values.js';
 
 const KEY = 'first key of at least 32 characters.';
 const OTHER_KEY = Buffer.alloc(32, 'other');
 
-const plain = new StoredRecordCodec();
-const sealed = new StoredRecordCodec(new AesGcmCipher([KEY]));
+const plain = new RecordCodec();
+const sealed = new RecordCodec(new AesGcmCipher([KEY]));
 
-const CODECS: [string, StoredRecordCodec][] = [
+const CODECS: [string, RecordCodec][] = [
   ['plain', plain],
   ['encrypted', sealed],
 ];
@@ -59,7 +59,7 @@ const contents: fc.Arbitrary<RecordContent> = fc.oneof(
 );
 
 /** Reads, or is an `UnreadableRecordError`; nothing else. */
-function readsOrRefuses(codec: StoredRecordCodec, bytes: Uint8Array): RecordContent | undefined {
+function readsOrRefuses(codec: RecordCodec, bytes: Uint8Array): RecordContent | undefined {
   try {
     return codec.decode('handle', bytes);
   } catch (error) {
@@ -168,13 +168,13 @@ describe('An encrypted record', () => {
   });
 
   it('does not open with another key', () => {
-    const stranger = new StoredRecordCodec(new AesGcmCipher([OTHER_KEY]));
+    const stranger = new RecordCodec(new AesGcmCipher([OTHER_KEY]));
     expect(() => stranger.decode('handle', bytes)).toThrow(/is not configured/);
   });
 
   it('opens with any of the keys, and is written with the first', () => {
-    const rotated = new StoredRecordCodec(new AesGcmCipher([OTHER_KEY, KEY]));
-    const onlyNew = new StoredRecordCodec(new AesGcmCipher([OTHER_KEY]));
+    const rotated = new RecordCodec(new AesGcmCipher([OTHER_KEY, KEY]));
+    const onlyNew = new RecordCodec(new AesGcmCipher([OTHER_KEY]));
     expect(rotated.decode('handle', bytes)).toMatchObject({ kind: 'session' });
     expect(onlyNew.decode('handle', rotated.encode('handle', content()))).toEqual(content());
     expect(() => sealed.decode('handle', rotated.encode('handle', content()))).toThrow(UnreadableRecordError);

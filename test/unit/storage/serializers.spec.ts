@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
-import { JsonSerializer } from '../../../lib/serialization/json.serializer.js';
-import { MsgpackSerializer } from '../../../lib/serialization/msgpack.serializer.js';
-import { MAX_NESTING } from '../../../lib/serialization/nesting.js';
-import { toBuffer } from '../../../lib/serialization/serialized-bytes.js';
-import type { SessionSerializer } from '../../../lib/serialization/session-serializer.js';
+import { JsonSerializer } from '../../../lib/storage/json.serializer.js';
+import { MsgpackSerializer } from '../../../lib/storage/msgpack.serializer.js';
+import { MAX_NESTING } from '../../../lib/storage/nesting.js';
+import { toBuffer } from '../../../lib/common/bytes.js';
+import type { SessionSerializer } from '../../../lib/storage/session-serializer.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
 import { storedValues } from '../../support/stored-values.js';
 

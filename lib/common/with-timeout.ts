@@ -3,7 +3,7 @@
  *
  * @param explain what to reject with in place of what the answer was rejected with.
  */
-export function withDeadline<T>(
+export function withTimeout<T>(
   answer: Promise<T>,
   milliseconds: number,
   late: () => Error,

@@ -1,5 +1,5 @@
 import type { Packr } from 'msgpackr';
-import { loadPackage } from '../repositories/load-package.js';
+import { loadPackage } from '../common/load-package.js';
 import { assertPlainMsgpack } from './msgpack-scan.js';
 import { SessionSerializer } from './session-serializer.js';
 import { TagDecoder } from './tag-decoder.js';

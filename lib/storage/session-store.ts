@@ -1,17 +1,17 @@
 import { HttpException, Logger } from '@nestjs/common';
 import { hash } from 'node:crypto';
-import { SessionStoreError, SessionStoreTimeoutError, UnreadableRecordError } from '../errors/session.errors.js';
+import { SessionStoreError, SessionStoreTimeoutError, UnreadableRecordError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionRecord, SessionRepository, SessionVersion, StoredRecord } from '../repositories/session-repository.js';
-import type { SerializerRegistry } from '../serialization/serializer-registry.js';
-import type { RecordContent, RetiredContent, SessionContent, StoredRecordCodec } from '../serialization/stored-record.codec.js';
+import type { SerializerRegistry } from './serializer-registry.js';
+import type { RecordContent, RetiredContent, SessionContent, RecordCodec } from './record.codec.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
-import { withDeadline } from './deadline.js';
-import { Attribute } from './field-changes.js';
-import { SessionEvents } from './session-events.js';
+import { withTimeout } from '../common/with-timeout.js';
+import { Attribute } from './record-fields.js';
+import { SessionEvents } from '../session/session-events.js';
 
 /** A session or what is left of one, with the version an update is based on. */
-export interface Stored<C extends RecordContent = RecordContent> {
+export interface StoredSession<C extends RecordContent = RecordContent> {
   readonly version: SessionVersion;
   readonly content: C;
   /** Milliseconds until the store forgets it, where the store tells. */
@@ -21,7 +21,7 @@ export interface Stored<C extends RecordContent = RecordContent> {
 /** A session, and the handle that it has by now. */
 export interface Followed {
   readonly handle: string;
-  readonly base: Stored<SessionContent>;
+  readonly base: StoredSession<SessionContent>;
 }
 
 export type StoredUpdate = { readonly status: 'updated'; readonly version: SessionVersion } | { readonly status: 'conflict' | 'gone' };
@@ -35,10 +35,10 @@ const logger = new Logger('ServerSession');
  * The repository, seen from the session's side: contents instead of bytes, absolute rules instead of lifetimes, a deadline
  * for every operation, and one kind of error.
  */
-export class StoredSessions {
+export class SessionStore {
   constructor(
     private readonly repository: SessionRepository,
-    private readonly codec: StoredRecordCodec,
+    private readonly codec: RecordCodec,
     private readonly serializers: SerializerRegistry,
     private readonly options: ResolvedSessionOptions,
     private readonly events = new SessionEvents(),
@@ -54,7 +54,7 @@ export class StoredSessions {
    * @param touch whether to extend the session along with the read.
    * @throws UnreadableRecordError when there is a record that cannot be read.
    */
-  async read(handle: string, touch = false, timeout?: number): Promise<Stored | undefined> {
+  async read(handle: string, touch = false, timeout?: number): Promise<StoredSession | undefined> {
     const lifetime = touch ? this.options.lifetime : undefined;
     const stored = await this.ask('read a session', () => this.repository.read(handle, lifetime), timeout);
     if (stored === undefined) return undefined;
@@ -65,14 +65,14 @@ export class StoredSessions {
   }
 
   /** Reads as `read` does. What cannot be read counts as none, and gives one line in the log. */
-  find(handle: string, touch = false, timeout?: number): Promise<Stored | undefined> {
+  find(handle: string, touch = false, timeout?: number): Promise<StoredSession | undefined> {
     return this.read(handle, touch, timeout).catch(reportUnreadable);
   }
 
   /** The session under a handle, or where it went from there. What cannot be read counts as none. */
   async follow(handle: string, timeout?: number): Promise<Followed | undefined> {
     for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < MAX_HOPS; hops++) {
-      const found: Stored | undefined = await this.find(next, false, timeout);
+      const found: StoredSession | undefined = await this.find(next, false, timeout);
       if (isSession(found)) return { handle: next, base: found };
       next = isRetired(found) ? found.content.to : undefined;
     }
@@ -83,7 +83,7 @@ export class StoredSessions {
    * Reads for administration: extends nothing, and tells what remains where the store can say so. What cannot be read counts
    * as none.
    */
-  async peek(handle: string): Promise<Stored | undefined> {
+  async peek(handle: string): Promise<StoredSession | undefined> {
     const { repository } = this;
     try {
       const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle));
@@ -94,7 +94,7 @@ export class StoredSessions {
   }
 
   /** @throws UnreadableRecordError when the record cannot be read. */
-  decode(handle: string, stored: StoredRecord): Stored | undefined {
+  decode(handle: string, stored: StoredRecord): StoredSession | undefined {
     const found = this.open(handle, stored);
     return hasEnded(found.content) ? undefined : found;
   }
@@ -140,12 +140,12 @@ export class StoredSessions {
   }
 
   /** Epoch milliseconds of the last use: as written, or as what remains of the lifetime tells of a touch since. */
-  lastUseOf({ content, remaining }: Stored<SessionContent>): number {
+  lastUseOf({ content, remaining }: StoredSession<SessionContent>): number {
     return remaining === undefined ? content.accessedAt : Math.max(content.accessedAt, Date.now() + remaining - this.options.lifetime);
   }
 
   /** Epoch milliseconds of the end of a session that is not used again. */
-  expiryOf({ content, remaining }: Stored<SessionContent>): number {
+  expiryOf({ content, remaining }: StoredSession<SessionContent>): number {
     const idle = remaining === undefined ? content.accessedAt + this.options.lifetime : Date.now() + remaining;
     return Math.min(idle, content.deadline ?? idle);
   }
@@ -159,10 +159,10 @@ export class StoredSessions {
     const late = (): Error => new SessionStoreTimeoutError(operation, timeout);
     const explain = (cause: unknown): Error =>
       cause instanceof UnreadableRecordError || cause instanceof HttpException ? cause : new SessionStoreError(operation, cause);
-    return this.telemetry.store(operation, () => withDeadline(asked(question), timeout, late, explain));
+    return this.telemetry.store(operation, () => withTimeout(asked(question), timeout, late, explain));
   }
 
-  private open(handle: string, { payload, version, remaining }: StoredRecord): Stored {
+  private open(handle: string, { payload, version, remaining }: StoredRecord): StoredSession {
     const content = this.codec.decode(handle, payload);
     return { version, remaining, content: content.kind === 'session' ? this.serializers.convert(content) : content };
   }
@@ -210,10 +210,10 @@ export function hasSamePrincipal(a: SessionContent, b: SessionContent): boolean 
   return before === now || (before !== undefined && now !== undefined && before.equals(now));
 }
 
-export function isSession(stored: Stored | undefined): stored is Stored<SessionContent> {
+export function isSession(stored: StoredSession | undefined): stored is StoredSession<SessionContent> {
   return stored?.content.kind === 'session';
 }
 
-export function isRetired(stored: Stored | undefined): stored is Stored<RetiredContent> {
+export function isRetired(stored: StoredSession | undefined): stored is StoredSession<RetiredContent> {
   return stored?.content.kind === 'retired';
 }

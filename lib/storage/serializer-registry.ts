@@ -1,7 +1,7 @@
-import { reasonOf, UnreadableRecordError } from '../errors/session.errors.js';
-import { toBuffer } from './serialized-bytes.js';
+import { reasonOf, UnreadableRecordError } from '../errors.js';
+import { toBuffer } from '../common/bytes.js';
 import type { SessionSerializer } from './session-serializer.js';
-import type { SessionContent } from './stored-record.codec.js';
+import type { SessionContent } from './record.codec.js';
 
 /** The serializer that writes, and those that can still read what an earlier deploy wrote. */
 export class SerializerRegistry {

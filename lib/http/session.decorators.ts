@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
-import { loadsItself } from '../http/handler-usage.js';
-import { toHttpExchange } from '../http/http-exchange.js';
-import { requestSessionsOf } from '../http/http-bridge.js';
+import { loadsItself } from './handler-usage.js';
+import { toHttpExchange } from './http-exchange.js';
+import { requestSessionsOf } from './http-bridge.js';
 import type { ServerSession } from '../session/server-session.js';
 
 /**

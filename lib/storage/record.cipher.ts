@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
-import { UnreadableRecordError } from '../errors/session.errors.js';
+import { UnreadableRecordError } from '../errors.js';
 
 /** Seals records. Bound to the handle: a record that was moved under another one does not open. */
 export interface RecordCipher {

@@ -10,7 +10,7 @@ export type RepositoryFactory = () => SessionRepository | Promise<SessionReposit
 export const LONG = 10 * 60 * 1000;
 
 /** What the cases work on: one or two instances over the same store, and handles that nobody else uses. */
-export class Workbench {
+export class Fixture {
   private readonly issued = new Set<string>();
   private opened: { first: SessionRepository; second: SessionRepository } | undefined;
 
