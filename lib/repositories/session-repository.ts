@@ -70,11 +70,13 @@ export abstract class SessionRepository {
   abstract update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult>;
 
   /**
-   * Deletes a record. An update that is under way must fail from here on.
+   * Deletes a record. An update that is under way must fail from here on. Works also where the store has no room left.
    *
-   * @returns whether there was one.
+   * @param base delete the record only if it still has this version, atomically where the store can. Without it, a record of any
+   *   version.
+   * @returns whether a record was deleted.
    */
-  abstract delete(handle: string): Promise<boolean>;
+  abstract delete(handle: string, base?: SessionVersion): Promise<boolean>;
 
   /**
    * Removes expired records, for stores that do not do it themselves.

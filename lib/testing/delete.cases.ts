@@ -49,6 +49,34 @@ export function describeDelete({ describe, it }: TestRunner, bench: Fixture): vo
       await bench.expectAbsent(handle);
     });
 
+    it('removes a record that still has the given version', async () => {
+      const { handle, version } = await bench.stored();
+      assert.equal(await bench.other.delete(handle, version), true);
+      await bench.expectAbsent(handle);
+      assert.equal(await bench.repository.delete(handle, version), false);
+    });
+
+    it('leaves a record alone that has another version than the given one', async () => {
+      const { handle, version } = await bench.stored();
+      const second = await bench.update(handle, version, 'second');
+      assert.equal(await bench.other.delete(handle, version), false);
+      await bench.expectText(handle, 'second');
+      await bench.expectVersion(handle, second);
+    });
+
+    it(`never deletes what an update of the same version has just written, ${ROUNDS} times of ${ROUNDS}`, async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const { handle, version } = await bench.stored();
+        const update = (): Promise<{ status: string }> => bench.repository.update(handle, record('second'), version, LONG);
+        const remove = (): Promise<boolean> => bench.other.delete(handle, version);
+        const [first, second] = round % 2 === 0 ? [update(), remove()] : [remove(), update()];
+        const outcomes = (await Promise.all([first, second])).map((outcome) =>
+          typeof outcome === 'boolean' ? outcome : outcome.status === 'updated',
+        );
+        assert.equal(outcomes.filter(Boolean).length, 1, 'exactly one of the two wins');
+      }
+    });
+
     it(`wins against an update that is under way, ${ROUNDS} times of ${ROUNDS}`, async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const { handle, version } = await bench.stored();

@@ -67,10 +67,11 @@ export class MemorySessionRepository extends SessionRepository implements Listab
     return { status: 'updated', version: this.put(handle, record, entry.version + 1, ttl) };
   }
 
-  override async delete(handle: string): Promise<boolean> {
-    const existed = this.entries.has(handle);
+  override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
+    const entry = this.entries.peek(handle);
+    if (entry === undefined || (base !== undefined && String(entry.version) !== base)) return false;
     this.entries.delete(handle);
-    return existed;
+    return true;
   }
 
   override async purgeExpired(): Promise<number> {
