@@ -101,10 +101,13 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
     });
   }
 
-  override async delete(handle: string): Promise<boolean> {
+  override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
     const { table, connection } = this.opened;
+    const isBase = base === undefined ? text('1 = 1') : sql`version = ${base}`;
     return connection.use(async (session) => {
-      const { affected } = await session.change(sql`DELETE FROM ${table} WHERE id = ${this.prefix + handle} AND ${this.isAlive}`);
+      const { affected } = await session.change(
+        sql`DELETE FROM ${table} WHERE id = ${this.prefix + handle} AND ${isBase} AND ${this.isAlive}`,
+      );
       return affected > 0;
     });
   }
