@@ -1,5 +1,6 @@
 import { SessionOptionsError } from '../../errors.js';
 import { loadPackage } from '../../common/load-package.js';
+import { findApplicationProvider, type ApplicationProvider } from '../application-provider.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import { fromConnectionUrl } from './connection-url.js';
 import { ApplicationDataSource, type DataSourceHolder } from './data-source-holder.js';
@@ -9,6 +10,9 @@ import { OwnDataSource } from './own-data-source.js';
 import { ownDataSourceOptions, type TypeormSessionOptions } from './typeorm.options.js';
 
 const PACKAGES = '@nestjs/typeorm typeorm';
+const NO_DATABASE =
+  "'typeorm' names no database, and the application has no default DataSource of TypeOrmModule; allowed: 'typeorm.url' or other " +
+  "options of TypeORM, 'typeorm.dataSource', 'typeorm.dataSourceName', or TypeOrmModule.forRoot(…) in the application";
 const TYPES = SQL_DATABASE_TYPES.map((type) => `'${type}'`).join(', ');
 
 /**
@@ -33,15 +37,16 @@ export async function dataSourceFinder(context: RepositoryContext): Promise<Find
     return () => own;
   }
   const { getDataSourceToken } = await loadPackage(() => import('@nestjs/typeorm'), "type 'typeorm'", PACKAGES);
+  const provider: ApplicationProvider = {
+    kind: 'DataSource',
+    option: 'typeorm.dataSourceName',
+    token: getDataSourceToken,
+    example: (name) => `TypeOrmModule.forRoot({ name: '${name}', … })`,
+  };
   return () => {
-    try {
-      const found = context.moduleRef.get<SqlDataSource>(getDataSourceToken(dataSourceName), { strict: false });
-      return ofApplication(found, dataSourceName === undefined ? 'dataSource' : 'dataSourceName');
-    } catch (error) {
-      // Nest has no way to ask whether there is a provider but this.
-      if (error instanceof SessionOptionsError) throw error;
-      throw noSuchDataSource(dataSourceName);
-    }
+    const found = findApplicationProvider<SqlDataSource>(context.moduleRef, provider, dataSourceName);
+    if (found === undefined) throw new SessionOptionsError([NO_DATABASE]);
+    return ofApplication(found, dataSourceName === undefined ? 'dataSource' : 'dataSourceName');
   };
 }
 
@@ -65,16 +70,4 @@ function createOwn(
   if (kind === undefined || dialect === undefined)
     throw new SessionOptionsError([`'typeorm.type' is ${String(type)}; allowed: one of ${TYPES}, or none where 'typeorm.url' says it`]);
   return OwnDataSource.create(kind, { ...rest, ...fromUrl }, dialect, timeout);
-}
-
-function noSuchDataSource(name: string | undefined): SessionOptionsError {
-  if (name !== undefined)
-    return new SessionOptionsError([
-      `'typeorm.dataSourceName' is '${name}'; allowed: the name of a DataSource of the application, as in ` +
-        `TypeOrmModule.forRoot({ name: '${name}', … })`,
-    ]);
-  return new SessionOptionsError([
-    `'typeorm' names no database, and the application has no default DataSource of TypeOrmModule; allowed: 'typeorm.url' or other ` +
-      `options of TypeORM, 'typeorm.dataSource', 'typeorm.dataSourceName', or TypeOrmModule.forRoot(…) in the application`,
-  ]);
 }
