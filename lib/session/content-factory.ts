@@ -1,7 +1,7 @@
-import { SessionTooLargeError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionContent } from '../storage/record.codec.js';
 import type { SerializedFields } from '../storage/record-fields.js';
+import { assertSize } from '../storage/record-size.js';
 import type { SessionState } from './session-state.js';
 
 /** What is to be stored of a session, within the limit that the options set. */
@@ -27,13 +27,6 @@ export class ContentFactory {
 
   /** @throws SessionTooLargeError naming the largest keys. */
   assertSize(fields: SerializedFields): void {
-    const { maxBytes } = this.options;
-    let bytes = 0;
-    for (const value of fields.values()) bytes += value.length;
-    if (bytes <= maxBytes) return;
-    const largest = Array.from(fields, ([key, value]) => ({ key: key.slice(1), bytes: value.length }))
-      .sort((a, b) => b.bytes - a.bytes)
-      .slice(0, 3);
-    throw new SessionTooLargeError(bytes, maxBytes, largest);
+    assertSize(fields, this.options.maxBytes);
   }
 }
