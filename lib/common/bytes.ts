@@ -1,5 +1,5 @@
-/** What a serializer returned, as a Buffer over the same memory. */
-export function toBuffer(serialized: string | Uint8Array): Buffer {
-  if (typeof serialized === 'string') return Buffer.from(serialized);
-  return Buffer.from(serialized.buffer, serialized.byteOffset, serialized.byteLength);
+/** A string in UTF-8, or a view of bytes as a Buffer over the same memory: nothing is copied. */
+export function toBuffer(bytes: string | ArrayBufferView): Buffer {
+  if (typeof bytes === 'string') return Buffer.from(bytes);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
