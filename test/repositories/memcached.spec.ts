@@ -4,7 +4,8 @@ import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { randomUUID } from 'node:crypto';
 import { UnreadableRecordError } from '../../lib/errors.js';
 import type { MemcachedSessionRepository } from '../../lib/repositories/memcached/memcached-session.repository.js';
-import { startMemcached, startMemcachedNodes, type ServerGroup, type TestServer } from '../servers/index.js';
+import { startMemcached, startMemcachedNodes, type ServerGroup, TcpProxy, type TestServer } from '../servers/index.js';
+import { eventually } from '../support/eventually.js';
 import { addressOf, ask, commandsDuring, openMemcached, record, secondsLeft, stat } from './memcached.probe.js';
 
 const MINUTE = 60_000;
@@ -76,6 +77,15 @@ describe('memcached', () => {
     it('are one to delete', async () => {
       const { handle } = await stored();
       expect(await commandsDuring(server, () => repository.delete(handle))).toEqual({ delete_hits: 1 });
+    });
+
+    it('are one to delete the state that was read, and nothing of it is left', async () => {
+      const { handle, key } = await stored();
+      const { version } = (await repository.read(handle))!;
+      const remove = (): Promise<unknown> => repository.delete(handle, version);
+      expect(await commandsDuring(server, remove)).toEqual({ cmd_set: 1, cas_hits: 1 });
+      expect(await ask(server, `mg ${key} t`)).toBe('EN\r\n');
+      expect(await commandsDuring(server, remove)).toEqual({ cmd_set: 1, cas_misses: 1 });
     });
   });
 
@@ -209,15 +219,15 @@ describe('memcached', () => {
     });
 
     it('of our own is closed', async () => {
-      const before = await stat(server, 'curr_connections');
-      const own = await openMemcached({ servers: addressOf(server) });
+      const proxy = await TcpProxy.start(server.port);
+      const own = await openMemcached({ servers: addressOf(proxy) });
       own.onModuleInit();
       await own.read('anything');
-      expect(await stat(server, 'curr_connections')).toBe(before + 1);
+      expect(proxy.connections).toBe(1);
       own.onApplicationShutdown();
       await expect(own.read('anything')).rejects.toThrow('was closed');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      expect(await stat(server, 'curr_connections')).toBe(before);
+      await eventually(async () => expect(proxy.connections).toBe(0));
+      await proxy.stop();
     });
 
     it('uses one connection a server, however many requests there are', async () => {

@@ -95,7 +95,10 @@ describe('MongoDB', () => {
       expect(await names(() => repository.read('absent'))).toEqual(['find']);
       expect(await names(() => repository.read('handle', MINUTE))).toEqual(['findAndModify']);
       expect(await names(() => repository.update('handle', { payload }, '1', MINUTE))).toEqual(['update']);
-      expect(await names(() => repository.delete('handle'))).toEqual(['delete']);
+      expect(await names(() => repository.delete('handle', '1'))).toEqual(['delete']);
+      expect(await names(() => repository.delete('handle', '2'))).toEqual(['delete']);
+      await repository.create('second', { payload }, MINUTE);
+      expect(await names(() => repository.delete('second'))).toEqual(['delete']);
     });
 
     it('are two for an update that fails, to tell a conflict from a session that is gone', async () => {
@@ -228,6 +231,24 @@ describe('MongoDB', () => {
     const { records } = await one.list({ limit: 100 });
     expect(records.map(({ handle }) => handle).sort()).toEqual(['-second_', 'first']);
     expect(await one.count({})).toBe(2);
+  });
+
+  it.each<[string, unknown]>([
+    ['a comparison', { $ne: null }],
+    ['a pattern', { $regex: '^a' }],
+    ['a regular expression', /a/],
+    ['a list', ['ann']],
+    ['null', null],
+    ['a number', 0],
+  ])('takes no operator of queries for a principal or a cursor: %s', async (_what, value) => {
+    await repository.create('handle', { payload, principal: 'ann' }, MINUTE);
+    const other = value as string;
+    const sent = await commandsDuring(connection, async () => {
+      await expect(repository.count({ principal: other })).rejects.toThrow(TypeError);
+      await expect(repository.list({ principal: other, limit: 10 })).rejects.toThrow(TypeError);
+      await expect(repository.list({ principal: 'ann', cursor: other, limit: 10 })).rejects.toThrow(TypeError);
+    });
+    expect(sent).toEqual([]);
   });
 
   it('tells how long a session has left, and a touch tells how long it had', async () => {

@@ -39,25 +39,21 @@ export class MemcachedSessionRepository extends SessionRepository {
 
   override async update(handle: string, { payload }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
     const { node, key } = this.locate(handle);
-    const { counter, token: known } = fromVersion(base);
-    let token = known;
-    if (token === undefined) {
-      // A version that a write returned: the token is asked for, and used if it still belongs to that version.
-      const found = await node.retrieve(key);
-      if (found === undefined) return { status: 'gone' };
-      if (fromValue(found.value)?.counter !== counter) return { status: 'conflict' };
-      token = found.token;
-    }
-    const answer = await node.store('cas', key, toValue(counter + 1, payload), ttl, token);
-    if (answer === 'STORED') return { status: 'updated', version: toVersion(counter + 1) };
+    const state = await stateOf(node, key, base);
+    if (state.token === undefined) return { status: state.status };
+    const next = state.counter + 1;
+    const answer = await node.store('cas', key, toValue(next, payload), ttl, state.token);
+    if (answer === 'STORED') return { status: 'updated', version: toVersion(next) };
     if (answer === 'EXISTS') return { status: 'conflict' };
     if (answer === 'NOT_FOUND') return { status: 'gone' };
     throw new Error(`Memcached answered '${answer}' to 'cas'`);
   }
 
-  override async delete(handle: string): Promise<boolean> {
+  override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
     const { node, key } = this.locate(handle);
-    return (await node.delete(key)) === 'DELETED';
+    if (base === undefined) return (await node.delete(key)) === 'DELETED';
+    const { token } = await stateOf(node, key, base);
+    return token !== undefined && node.deleteState(key, token);
   }
 
   override onModuleInit(): void {
@@ -72,4 +68,17 @@ export class MemcachedSessionRepository extends SessionRepository {
     const key = keyFor(this.prefix, handle);
     return { node: this.nodes.of(key), key };
   }
+}
+
+type State = { readonly token: string; readonly counter: number } | { readonly token: undefined; readonly status: 'conflict' | 'gone' };
+
+/** The `cas` token of the state that a version names, or why there is no such state. */
+async function stateOf(node: MemcachedNode, key: string, version: SessionVersion): Promise<State> {
+  const { counter, token } = fromVersion(version);
+  if (token !== undefined) return { token, counter };
+  // A version that a write returned: the token is asked for, and used if it still belongs to that version.
+  const found = await node.retrieve(key);
+  if (found === undefined) return { token: undefined, status: 'gone' };
+  if (fromValue(found.value)?.counter !== counter) return { token: undefined, status: 'conflict' };
+  return { token: found.token, counter };
 }

@@ -5,6 +5,8 @@ import { MemcachedClock } from './memcached.clock.js';
 import { BINARY_FLAG } from './memcached.value.js';
 
 const LINE_END = '\r\n';
+/** A lifetime below zero: over at once. */
+const EXPIRED = -1;
 /** Answers of the server that are no failure, but which the client rejects with. */
 const ANSWERS = new Set(['NOT_STORED', 'EXISTS', 'NOT_FOUND']);
 
@@ -58,6 +60,23 @@ export class MemcachedNode {
   /** @returns the first word of the answer: `DELETED` or `NOT_FOUND`. */
   async delete(key: string): Promise<string> {
     return this.change(`delete ${key}`);
+  }
+
+  /**
+   * Deletes a value if it is still in the state of this token.
+   *
+   * @returns whether it was.
+   */
+  async deleteState(key: string, token: string): Promise<boolean> {
+    try {
+      // Memcached has a compare-and-set but, in the commands that the client understands, no compare-and-delete. A value that is
+      // stored with a lifetime below zero has expired at once.
+      return (await this.change(`cas ${key} 0 ${EXPIRED} 0 ${token}`, Buffer.alloc(0))) === 'STORED';
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      // Storing needs room, and with `-M` Memcached makes none. Then it stores no changes either, so nothing comes in between.
+      return (await this.retrieve(key))?.token === token && (await this.delete(key)) === 'DELETED';
+    }
   }
 
   /** Reads a value and the token of its state. @param touch a new lifetime for it, in milliseconds. */
@@ -141,6 +160,10 @@ export class MemcachedNode {
 /** The words of the server's answer, where that is what the client rejected with. */
 function replyOf(error: unknown): string[] | undefined {
   return isNativeError(error) && 'cmdTokens' in error ? (error.cmdTokens as string[]) : undefined;
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return isNativeError(error) && error.message.startsWith('SERVER_ERROR out of memory');
 }
 
 /** By its flags a value may say that it is JSON or compressed; where it is neither, the client fails on it. */

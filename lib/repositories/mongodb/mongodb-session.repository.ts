@@ -87,9 +87,13 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
     return { status: current === null ? 'gone' : 'conflict' };
   }
 
-  override async delete(handle: string): Promise<boolean> {
+  override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
     const { sessions, now } = await this.collection.open();
     const _id = this.prefix + handle;
+    if (base !== undefined) {
+      // Of one document, though not with deleteOne: servers that only speak MongoDB's protocol may compare before they lock there.
+      return (await sessions.deleteMany({ ...live(_id, now), version: Number(base) })).deletedCount > 0;
+    }
     const { deletedCount } = await sessions.deleteOne(live(_id, now));
     if (deletedCount > 0) return true;
     // What looks expired goes, too: the clock of another process may differ, and there it would live on.
@@ -136,8 +140,8 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
   }
 
   private listed(now: number, principal: string | undefined, after?: string): Filter {
-    const filter = live(idsUnder(this.prefix, after), now);
-    return principal === undefined ? filter : { principal, ...filter };
+    const filter = live(idsUnder(this.prefix, after === undefined ? after : onlyString(after)), now);
+    return principal === undefined ? filter : { principal: { $eq: onlyString(principal) }, ...filter };
   }
 
   /** None for a document that is no session: one of them must not hide the others. */
@@ -157,6 +161,14 @@ export class MongodbSessionRepository extends SessionRepository implements Lista
 
 function expiry(now: number, ttl: number): Date {
   return new Date(now + Math.max(1, Math.ceil(ttl)));
+}
+
+/** An object in a query would be an operator, as in `{ $ne: null }`, which finds everybody. @throws TypeError for what is no string. */
+function onlyString(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new TypeError(
+    `[ServerSession] MongoDB: a principal or a cursor is a string, and ${value === null ? 'null' : typeof value} was given`,
+  );
 }
 
 /** @returns false where there is a document of this id. */
