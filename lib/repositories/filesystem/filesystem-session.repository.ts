@@ -51,8 +51,8 @@ export class FilesystemSessionRepository extends SessionRepository implements Li
     return status === 'updated' ? { status, version: String(Number(base) + 1) } : { status };
   }
 
-  override async delete(handle: string): Promise<boolean> {
-    return this.folder.remove(handle);
+  override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
+    return base === undefined ? this.folder.remove(handle) : this.folder.removeVersion(handle, Number(base));
   }
 
   override async purgeExpired(): Promise<number> {

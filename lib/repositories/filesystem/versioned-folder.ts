@@ -14,6 +14,8 @@ export interface VersionFile {
 
 /** Longer than a shard's name, so never one. */
 const TEMPORARY = 'tmp';
+/** An empty file that has expired. */
+const TOMBSTONE = 'tombstone';
 const SHARD_LENGTH = 2;
 
 /**
@@ -24,7 +26,8 @@ const SHARD_LENGTH = 2;
  *
  * - **create** renames a folder that holds version 1 to the handle's name: it fails if that exists.
  * - **replace** n by n+1 links a finished file to the name n+1: it fails if another process was first.
- * - **remove** renames the folder away: whoever still wants to link into it finds nothing.
+ * - **remove** renames the folder away: whoever still wants to link into it finds nothing. A remove of version n alone links
+ *   the tombstone to the name n+1 before, so it needs no room on the disk.
  *
  * A file is complete before it has its name, so no reader sees half of one, and a process that dies leaves at most a file in
  * `tmp` or a superseded version, which later writers and the purge take.
@@ -51,6 +54,8 @@ export class VersionedFolder {
 
   async open(): Promise<void> {
     await this.temporary.open();
+    // While there is room: a remove must not need any.
+    await this.tombstone();
   }
 
   async create(handle: string, content: Buffer, expiry: number): Promise<boolean> {
@@ -95,7 +100,8 @@ export class VersionedFolder {
       const end = latest === base && held ? (await held.stat()).mtimeMs : await expiryOf(folder);
       if (end === undefined || end <= Date.now()) return 'gone';
       if (latest !== base || held === undefined) return 'conflict';
-      return await this.follow(folder, base, held, await this.temporary.writeFile(content, expiry));
+      const draft = await this.temporary.writeFile(content, expiry);
+      return await this.follow(folder, base, held, draft).finally(() => rm(draft, { force: true }));
     } finally {
       await held?.close();
     }
@@ -108,6 +114,27 @@ export class VersionedFolder {
     const expiry = await expiryOf(grave);
     await rm(grave, { recursive: true, force: true });
     return expiry !== undefined && expiry > Date.now();
+  }
+
+  /** Removes a handle if `base` is still its newest version, and has not expired. */
+  async removeVersion(handle: string, base: number): Promise<boolean> {
+    const folder = this.folderOf(handle);
+    const held = await orUndefined('ENOENT', open(versionPath(folder, base)));
+    try {
+      if (held === undefined || (await held.stat()).mtimeMs <= Date.now()) return false;
+      if ((await listVersions(folder)).plain.at(-1) !== base) return false;
+      try {
+        if ((await this.follow(folder, base, held, await this.tombstone())) !== 'updated') return false;
+      } catch (error) {
+        if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+        // Not even a name has room here, so no process can write a newer version meanwhile.
+        return (await listVersions(folder)).plain.at(-1) === base && (await this.remove(handle));
+      }
+      await this.removeExpired(folder);
+      return true;
+    } finally {
+      await held?.close();
+    }
   }
 
   /** All handles after `cursor`, in order, a shard at a time. */
@@ -141,6 +168,13 @@ export class VersionedFolder {
     return removed;
   }
 
+  /** The path of an empty file that has expired. */
+  private async tombstone(): Promise<string> {
+    const path = join(this.root, TOMBSTONE);
+    if ((await orUndefined('ENOENT', lstat(path))) === undefined) await rename(await this.temporary.writeFile(Buffer.alloc(0), 0), path);
+    return path;
+  }
+
   /** Lets a finished file follow `base`, if it is the first to do so. */
   private async follow(folder: string, base: number, held: FileHandle, draft: string): Promise<'updated' | 'conflict' | 'gone'> {
     const next = versionPath(folder, base + 1);
@@ -160,8 +194,6 @@ export class VersionedFolder {
       // The folder was renamed away meanwhile. (The draft cannot be what is missing: it was just written.)
       if (isErrno(error, 'ENOENT') && (await listVersions(folder)).plain.length === 0) return 'gone';
       throw error;
-    } finally {
-      await rm(draft, { force: true });
     }
   }
 
@@ -189,7 +221,7 @@ export class VersionedFolder {
     const moved = await move();
     if (moved !== undefined) return moved;
     // What is missing may be the folder for the grave, cleaned away by hand.
-    await this.open();
+    await this.temporary.open();
     return move();
   }
 
