@@ -7,6 +7,7 @@ export default {
   moduleNameMapper: {
     '^nestjs-server-session$': '<rootDir>/lib/index.ts',
     '^nestjs-server-session/testing$': '<rootDir>/lib/testing/index.ts',
+    '^nestjs-server-session/interop$': '<rootDir>/lib/interop/index.ts',
     '^nestjs-server-session/health$': '<rootDir>/lib/health/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

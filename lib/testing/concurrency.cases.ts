@@ -8,7 +8,7 @@ export function describeConcurrency({ describe, it }: TestRunner, bench: Fixture
     it('loses none of 100 increments that two instances make at once', async () => {
       const { handle } = await bench.stored('0');
       await Promise.all(
-        Array.from({ length: 100 }, (_unused, index) => increment(index % 2 === 0 ? bench.repository : bench.other, handle)),
+        Array.from({ length: 100 }, (_unused, index) => increment(index % 2 === 0 ? bench.repository : bench.rival, handle)),
       );
       await bench.expectText(handle, '100');
     });
@@ -16,20 +16,30 @@ export function describeConcurrency({ describe, it }: TestRunner, bench: Fixture
     it('loses no increment to touches', async () => {
       const { handle } = await bench.stored('0');
       const touch = async (): Promise<void> => {
-        for (let count = 0; count < 20; count++) await bench.other.read(handle, LONG);
+        for (let count = 0; count < 20; count++) await bench.rival.read(handle, LONG);
       };
       await Promise.all([...Array.from({ length: 20 }, () => increment(bench.repository, handle)), touch(), touch()]);
       await bench.expectText(handle, '20');
     });
 
+    it('leaves a whole record where two instances write at once, whichever comes later', async () => {
+      const texts = ['a'.repeat(20_000), 'b'.repeat(30_000)];
+      const { handle, version } = await bench.stored('first');
+      const write = (repository: SessionRepository, text: string): Promise<{ status: string }> =>
+        repository.update(handle, record(text), version, LONG);
+      const results = await Promise.all([write(bench.repository, texts[0] ?? ''), write(bench.other, texts[1] ?? '')]);
+      assert.ok(results.some(({ status }) => status === 'updated'));
+      assert.ok(texts.includes(textOf(await bench.read(handle))));
+    });
+
     it('ends every one of many writers when the record is deleted', async () => {
       const { handle } = await bench.stored('0');
       const writers = Array.from({ length: 10 }, async (_unused, index) => {
-        const repository = index % 2 === 0 ? bench.repository : bench.other;
+        const repository = index % 2 === 0 ? bench.repository : bench.rival;
         while (await tryIncrement(repository, handle));
       });
       await pause(50);
-      assert.equal(await bench.other.delete(handle), true);
+      assert.equal(await bench.rival.delete(handle), true);
       await Promise.all(writers);
       await bench.expectAbsent(handle);
     });

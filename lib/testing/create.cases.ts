@@ -37,7 +37,7 @@ export function describeCreate({ describe, it }: TestRunner, bench: Fixture): vo
       const handle = bench.handle();
       const versions = await Promise.all(
         Array.from({ length: 20 }, (_unused, index) =>
-          (index % 2 === 0 ? bench.repository : bench.other).create(handle, record(`creation ${index}`), LONG),
+          (index % 2 === 0 ? bench.repository : bench.rival).create(handle, record(`creation ${index}`), LONG),
         ),
       );
       const winners = [...versions.keys()].filter((index) => versions[index] !== undefined);

@@ -27,7 +27,7 @@ export function describeDelete({ describe, it }: TestRunner, bench: Fixture): vo
     it('says true to exactly one of several at once', async () => {
       const { handle } = await bench.stored();
       const answers = await Promise.all(
-        Array.from({ length: 10 }, (_unused, index) => (index % 2 === 0 ? bench.repository : bench.other).delete(handle)),
+        Array.from({ length: 10 }, (_unused, index) => (index % 2 === 0 ? bench.repository : bench.rival).delete(handle)),
       );
       assert.equal(answers.filter(Boolean).length, 1);
       await bench.expectAbsent(handle);
@@ -68,7 +68,7 @@ export function describeDelete({ describe, it }: TestRunner, bench: Fixture): vo
       for (let round = 0; round < ROUNDS; round++) {
         const { handle, version } = await bench.stored();
         const update = (): Promise<{ status: string }> => bench.repository.update(handle, record('second'), version, LONG);
-        const remove = (): Promise<boolean> => bench.other.delete(handle, version);
+        const remove = (): Promise<boolean> => bench.rival.delete(handle, version);
         const [first, second] = round % 2 === 0 ? [update(), remove()] : [remove(), update()];
         const outcomes = (await Promise.all([first, second])).map((outcome) =>
           typeof outcome === 'boolean' ? outcome : outcome.status === 'updated',
@@ -81,7 +81,7 @@ export function describeDelete({ describe, it }: TestRunner, bench: Fixture): vo
       for (let round = 0; round < ROUNDS; round++) {
         const { handle, version } = await bench.stored();
         const update = (): Promise<unknown> => bench.repository.update(handle, record('second'), version, LONG);
-        const remove = (): Promise<boolean> => bench.other.delete(handle);
+        const remove = (): Promise<boolean> => bench.rival.delete(handle);
         const [first, second] = round % 2 === 0 ? [update(), remove()] : [remove(), update()];
         await Promise.all([first, second]);
         await bench.expectAbsent(handle);
@@ -91,7 +91,7 @@ export function describeDelete({ describe, it }: TestRunner, bench: Fixture): vo
     it(`wins against a touch that is under way, ${ROUNDS} times of ${ROUNDS}`, async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const { handle } = await bench.stored();
-        await Promise.all([bench.repository.read(handle, LONG), bench.other.delete(handle), bench.repository.read(handle, LONG)]);
+        await Promise.all([bench.repository.read(handle, LONG), bench.rival.delete(handle), bench.repository.read(handle, LONG)]);
         await bench.expectAbsent(handle);
       }
     });

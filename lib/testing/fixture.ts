@@ -43,6 +43,11 @@ export class Fixture {
     return this.instances.second;
   }
 
+  /** Another process that writes at the same time; the same one where the store cannot decide between two. */
+  get rival(): SessionRepository {
+    return this.traits.compareAndSet ? this.other : this.repository;
+  }
+
   /** A handle like those of real sessions, never used before. */
   handle(): string {
     return this.use(randomBytes(32).toString('base64url'));

@@ -18,6 +18,13 @@ export interface RepositoryTraits {
    * @default true
    */
   lists?: boolean;
+  /**
+   * Whether the store itself compares versions, so that of several processes that write a record at the same time one wins and the
+   * others learn of it. False for a repository that can only read first and write then: the cases with such races run on one
+   * instance, and two instances only have to leave a whole record.
+   * @default true
+   */
+  compareAndSet?: boolean;
 }
 
-export const DEFAULT_TRAITS: Required<RepositoryTraits> = { shared: true, minimumLifetime: 1, lists: true };
+export const DEFAULT_TRAITS: Required<RepositoryTraits> = { shared: true, minimumLifetime: 1, lists: true, compareAndSet: true };

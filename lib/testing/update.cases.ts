@@ -77,7 +77,7 @@ export function describeUpdate({ describe, it }: TestRunner, bench: Fixture): vo
       const { handle, version } = await bench.stored('first');
       const results = await Promise.all(
         Array.from({ length: 20 }, (_unused, index) =>
-          (index % 2 === 0 ? bench.repository : bench.other).update(handle, record(`update ${index}`), version, LONG),
+          (index % 2 === 0 ? bench.repository : bench.rival).update(handle, record(`update ${index}`), version, LONG),
         ),
       );
       const winners = [...results.keys()].filter((index) => results[index]?.status === 'updated');
