@@ -17,7 +17,8 @@ export async function loadPackage<T>(load: () => Promise<T>, feature: string, pa
   }
 }
 
+/** Looks at the code alone: errors of Jest come from another realm, where `instanceof Error` is false. */
 function isModuleNotFound(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
 }

@@ -14,8 +14,11 @@ interface Consumer {
   readonly type: 'module' | 'commonjs';
 }
 
+/** A file, or files by condition. */
+type Target = string | { readonly [condition: string]: Target };
+
 interface Manifest {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly exports: Readonly<Record<string, Target>>;
   readonly peerDependenciesMeta: Readonly<Record<string, unknown>>;
 }
 
@@ -47,17 +50,26 @@ afterAll(() => rm(work, { recursive: true, force: true }));
 describe('The tarball', () => {
   it('holds the build, the manual and the licence, and nothing else', () => {
     expect(packed).toEqual(
-      expect.arrayContaining(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/README.md', 'dist/index.js']),
+      expect.arrayContaining(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/README.md', 'dist/index.js']),
     );
-    const other = packed.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/.+\.(js|d\.ts))$/.test(path));
+    const other = packed.filter(
+      (path) =>
+        !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/.+|dist\/.+\.(js|d\.ts)|dist\/cjs\/package\.json)$/.test(
+          path,
+        ),
+    );
     expect(other).toEqual([]);
   });
 
   it('holds every file that "exports" names', () => {
-    const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === 'string' ? target : Object.values(target)));
+    const targets = Object.values(manifest.exports).flatMap(filesOf);
     expect(packed).toEqual(expect.arrayContaining(targets.map((target) => target.replace(/^\.\//, ''))));
   });
 });
+
+function filesOf(target: Target): string[] {
+  return typeof target === 'string' ? [target] : Object.values(target).flatMap(filesOf);
+}
 
 describe.each(CONSUMERS)('In an empty application ($name)', ({ nest, type }) => {
   let folder: string;
@@ -112,6 +124,15 @@ describe.each(CONSUMERS)('In an empty application ($name)', ({ nest, type }) => 
     expect((await new Browser(url).get('/one')).json).toBe(0);
     await app?.stop();
   }, 60_000);
+
+  it('is one copy, however it is loaded', async () => {
+    const program = `
+      const { createRequire } = await import('node:module');
+      const required = createRequire(process.cwd() + '/')('nestjs-server-session');
+      const imported = await import('nestjs-server-session');
+      console.log(Object.keys(imported).filter((name) => imported[name] !== required[name]).length);`;
+    expect(await runCommand(process.execPath, ['--input-type=module', '-e', program], folder)).toBe('0\n');
+  });
 
   it.each([
     ['redis', 'npm install ioredis'],

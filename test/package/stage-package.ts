@@ -1,10 +1,21 @@
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ROOT, TSC } from './paths.js';
+import { ROOT } from './paths.js';
 import { runCommand } from './run-command.js';
 
-/** What `npm pack` finds beside `dist`. */
-const PACKED_FILES = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs'];
+/** What a build and `npm pack` read. */
+const SOURCES = [
+  'lib',
+  'docs',
+  'package.json',
+  'rolldown.config.js',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'README.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'LICENSE',
+];
 
 /** The package as it is published, in a folder of its own: a build in the project itself would disturb other tests. */
 export interface StagedPackage {
@@ -12,12 +23,12 @@ export interface StagedPackage {
   remove(): Promise<void>;
 }
 
-/** Builds the package. The folder lies inside the project, so that what is built there finds its dependencies. */
+/** Builds a copy of the package. It lies inside the project, so that it finds the project's dependencies. */
 export async function stagePackage(): Promise<StagedPackage> {
   const cache = join(ROOT, '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'package-'));
-  await Promise.all(PACKED_FILES.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
-  await runCommand(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')], ROOT);
+  await Promise.all(SOURCES.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
+  await runCommand('npm', ['run', 'build', '--silent'], folder);
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -1,4 +1,5 @@
-import type { MemcacheClient } from '#peers/memcache-client';
+/** @ts-ignore In an application without memcache-client this type is `any`, so that its own types can still be checked. */
+import type { MemcacheClient } from 'memcache-client';
 import { isObject, type OptionReader } from '../../options/option-reader.js';
 
 /** Which Memcached: a client of yours, or the addresses of one or more servers. */

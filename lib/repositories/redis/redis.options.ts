@@ -1,4 +1,5 @@
-import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from '#peers/ioredis';
+/** @ts-ignore In an application without ioredis these types are `any`, so that its own types can still be checked. */
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { OptionReader } from '../../options/option-reader.js';
 import type { NearCacheBounds } from './near-cache.js';
 

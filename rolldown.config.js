@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { defineConfig } from 'rolldown';
+
+const LIBRARY = {
+  index: 'lib/index.ts',
+  'testing/index': 'lib/testing/index.ts',
+  'health/index': 'lib/health/index.ts',
+  'interop/index': 'lib/interop/index.ts',
+};
+
+/** Few files load faster than many: one for each entry, one for each back end, and what they share. */
+const SHARED = {
+  platform: 'node',
+  tsconfig: 'tsconfig.build.json',
+  // No package becomes part of a bundle, except the helpers for decorators.
+  external: /^(?!@oxc-project\/runtime)[@\w]/,
+};
+
+export default defineConfig([
+  {
+    ...SHARED,
+    // The command line is built together with the library: both use the same classes, and so does an application that it loads.
+    input: { ...LIBRARY, 'cli/main': 'lib/cli/main.ts' },
+    output: { dir: 'dist', format: 'esm', chunkFileNames: 'chunks/[name].js' },
+  },
+  {
+    ...SHARED,
+    input: LIBRARY,
+    // Jest cannot run import() in CommonJS: there it becomes a call of require(), which is as lazy.
+    output: { dir: 'dist/cjs', format: 'cjs', chunkFileNames: 'chunks/[name].js', dynamicImportInCjs: false },
+    plugins: [commonjsScope()],
+  },
+]);
+
+/** Makes `dist/cjs` a folder of CommonJS files, with the declarations that tsc has written to `dist`. */
+function commonjsScope() {
+  return {
+    name: 'commonjs-scope',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'package.json', source: '{ "type": "commonjs" }\n' });
+      for (const fileName of readdirSync('dist', { recursive: true })) {
+        if (!fileName.endsWith('.d.ts') || fileName.startsWith('cjs')) continue;
+        this.emitFile({ type: 'asset', fileName, source: readFileSync(`dist/${fileName}`) });
+      }
+    },
+  };
+}
