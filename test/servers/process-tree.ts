@@ -29,6 +29,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether no thread of a process runs: each is stopped or gone. True where there is no /proc to look at. */
+export function isStopped(pid: number): boolean {
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return true;
+  }
+  return threads.every((thread) => /^[TtZX]?$/.test(statOf(`${pid}/task/${thread}`)?.[0] ?? ''));
+}
+
 /** Sends a signal to every process that is still there. */
 export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
@@ -67,7 +78,7 @@ function rowsFromProc(): ProcessRow[] {
 }
 
 /** The fields of /proc/PID/stat after the command: state, parent pid, … */
-function statOf(pid: number): string[] | undefined {
+function statOf(pid: number | string): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command is in brackets and may itself contain brackets and spaces.

@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { logTail } from './log-tail.js';
 import { pauseFor } from './pause-for.js';
-import { isAlive, processTree, signalAll } from './process-tree.js';
+import { isAlive, isStopped, processTree, signalAll } from './process-tree.js';
 import type { Runner } from './runner.js';
 import type { SystemUser } from './system-user.js';
 import { shellWord, Watchdog } from './watchdog.js';
@@ -71,16 +71,17 @@ export class ServerProcess implements Runner {
     const pid = this.#pid();
     if (pid === undefined) return;
     // Stopped first, so that no child is born between listing them and killing them.
-    signalAll([pid], 'SIGSTOP');
+    await stopAll([pid]);
     await this.#endTree(processTree(pid), 'SIGKILL');
   }
 
   async pause(): Promise<void> {
     const pid = this.#pid();
     if (pid === undefined) throw new Error('this server does not run: it cannot be paused');
-    signalAll([pid], 'SIGSTOP');
+    // The kernel only notes the signal: on a busy machine a thread may still answer for some time.
+    await stopAll([pid]);
     this.#stopped = processTree(pid);
-    signalAll(this.#stopped, 'SIGSTOP');
+    await stopAll(this.#stopped);
     this.#guard(this.#stopped);
   }
 
@@ -136,5 +137,15 @@ export class ServerProcess implements Runner {
           `kill -${discardSignal.slice(3)} ${list}; kill -CONT ${list}; sleep 1; `;
     const kill = pids.length === 0 ? '' : `${gentle}kill -KILL ${list}; `;
     this.#watchdog.guard(`${kill}rm -rf -- ${shellWord(folder)}`);
+  }
+}
+
+/** Stops processes, and waits until none of their threads runs any more. */
+async function stopAll(pids: readonly number[]): Promise<void> {
+  signalAll(pids, 'SIGSTOP');
+  const deadline = Date.now() + PATIENCE;
+  while (!pids.every(isStopped)) {
+    if (Date.now() > deadline) throw new Error(`processes ${pids.join(', ')} did not stop within ${PATIENCE} ms`);
+    await pauseFor(1);
   }
 }

@@ -2,9 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { MemcacheClient } from 'memcache-client';
 import mongoose from 'mongoose';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import pg from 'pg';
 import { startMariaDb, startMemcached, startMemcachedNodes, startMongo, startPostgres } from './index.js';
 import { itUnless } from './it-unless.js';
+import { isStopped, processTree } from './process-tree.js';
 
 const STARTUP = 60_000;
 
@@ -44,6 +47,33 @@ describe('memcached', () => {
         client.shutdown();
       } finally {
         await group.stop();
+      }
+    },
+    STARTUP,
+  );
+});
+
+describe('A server that is paused', () => {
+  itUnless('MONGODB_URL')(
+    'has stopped with all its threads when the wait for it is over, on a busy machine too',
+    async () => {
+      const server = await startMongo();
+      const busy = Array.from({ length: 4 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+      const client = new mongoose.mongo.MongoClient(server.url);
+      try {
+        for (let round = 0; round < 20; round++) {
+          const before = processTree(process.pid).filter((pid) => !isStopped(pid));
+          const answers = Promise.all(Array.from({ length: 20 }, () => client.db('harness').command({ ping: 1 })));
+          await server.pause();
+          const after = new Set(processTree(process.pid).filter((pid) => !isStopped(pid)));
+          expect(before.filter((pid) => !after.has(pid)).length).toBeGreaterThan(0);
+          await server.resume();
+          await answers;
+        }
+      } finally {
+        for (const child of busy) child.kill('SIGKILL');
+        await client.close();
+        await server.stop();
       }
     },
     STARTUP,
