@@ -86,13 +86,35 @@ describe('The index of principals on Redis', () => {
     for (const handle of ['stays', 'deleted', 'expired', 'given'])
       await repository.create(handle, record('ann'), handle === 'expired' ? 20 : LONG);
     const [key] = await indexKeys('heal:');
-    await repository.delete('deleted');
-    await repository.update('given', record('bob'), '1', LONG);
+    await redis.del('heal:deleted');
+    // As another process would write it that stopped before it came to the index.
+    await redis.set('heal:given', (await redis.get('heal:given'))!.replace(/@.{22}:/, ':'));
     await pause(40);
     expect(await redis.zcard(key!)).toBe(4);
     expect(await repository.count({ principal: 'ann' })).toBe(1);
     expect(await redis.zrange(key!, 0, -1)).toEqual(['stays']);
     expect((await repository.list({ principal: 'ann', limit: 10 })).records.map(({ handle }) => handle)).toEqual(['stays']);
+  });
+
+  it('loses the entry of a session that is deleted', async () => {
+    const [one, two] = [await opened('end:'), await opened('end:')];
+    for (const handle of ['stays', 'ends', 'ends-elsewhere']) await one.create(handle, record('ann'), LONG);
+    const [key] = await indexKeys('end:');
+    expect(await one.delete('ends', '1')).toBe(true);
+    expect(await two.delete('ends-elsewhere')).toBe(true);
+    expect(await one.delete('stays', '2')).toBe(false);
+    expect(await redis.zrange(key!, 0, -1)).toEqual(['stays']);
+  });
+
+  it('loses the entry of a session that is given to another user, or to none', async () => {
+    const repository = await opened('given:');
+    for (const handle of ['to-bob', 'to-nobody', 'stays']) await repository.create(handle, record('ann'), LONG);
+    const [key] = await indexKeys('given:');
+    await repository.update('to-bob', record('bob'), '1', LONG);
+    await repository.update('to-nobody', record(), '1', LONG);
+    await repository.update('stays', record('ann'), '1', LONG);
+    expect(await redis.zrange(key!, 0, -1)).toEqual(['stays']);
+    expect(await repository.count({ principal: 'bob' })).toBe(1);
   });
 
   it('is written again when another process has changed the user in between', async () => {
@@ -166,7 +188,7 @@ describe('The index of principals on Redis', () => {
       expect(spent[0]).toMatchObject({
         list: { zrange: 1, get: 5, pttl: 5 },
         count: { zrange: 1, getrange: 5 },
-        revokeAll: { zrange: 1, get: 5, pttl: 5, del: 4 },
+        revokeAll: { zrange: 1, get: 5, pttl: 5, zrem: 4 },
       });
       for (const operation of Object.values(spent[1]!)) expect(operation['scan'] ?? operation['keys']).toBeUndefined();
     });

@@ -57,13 +57,14 @@ describe('redis', () => {
     it('are one for each operation', async () => {
       await repository.create('warm', record, LONG);
       await repository.update('warm', record, '1', LONG);
+      await repository.delete('warm');
 
       expect(await sentBy(() => repository.create('counted', record, LONG))).toEqual({ set: 1 });
       expect(await sentBy(() => repository.read('counted'))).toEqual({ get: 1 });
       expect(await sentBy(() => repository.read('counted', LONG))).toEqual({ getex: 1 });
       expect(await sentBy(() => repository.update('counted', record, '1', LONG))).toEqual({ evalsha: 1 });
       expect(await sentBy(() => repository.update('counted', record, '1', LONG))).toEqual({ evalsha: 1 });
-      expect(await sentBy(() => repository.delete('counted'))).toEqual({ del: 1 });
+      expect(await sentBy(() => repository.delete('counted'))).toMatchObject({ evalsha: 1 });
       expect(await sentBy(() => repository.read('counted', LONG))).toEqual({ getex: 1 });
     });
 
@@ -119,6 +120,15 @@ describe('redis', () => {
       expect(await redis.get('test:kept')).toBe('1:text');
       expect(await redis.pttl('test:kept')).toBeGreaterThan(LONG / 2);
     });
+  });
+
+  it('deletes what another program wrote under the key, but not against a version', async () => {
+    for (const write of [() => redis.rpush('test:foreign', '1'), () => redis.set('test:foreign', 'hello')]) {
+      await write();
+      expect(await repository.delete('foreign', '1')).toBe(false);
+      expect(await repository.delete('foreign')).toBe(true);
+      expect(await redis.exists('test:foreign')).toBe(0);
+    }
   });
 
   describe('what another program wrote under the key', () => {
@@ -204,6 +214,40 @@ describe('redis', () => {
       await expect(own.read('handle')).rejects.toThrow('connection to Redis was closed');
       expect(await named('short-lived')).toBe(0);
     });
+  });
+});
+
+describe('redis, when the server is full', () => {
+  let full: TestServer;
+  let redis: Redis;
+  let repository: RedisSessionRepository;
+
+  beforeAll(async () => {
+    full = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
+    redis = new Redis(full.url);
+    repository = await open({ url: full.url }, '5s');
+  }, STARTUP);
+  afterAll(async () => {
+    await repository?.onApplicationShutdown();
+    await redis?.quit();
+    await full?.stop();
+  });
+
+  it('ends sessions, of users too, and reads and prolongs them', async () => {
+    for (const handle of ['any', 'versioned', 'read']) await repository.create(handle, { ...record, principal: 'ann' }, LONG);
+    // Less than it needs already. The scripts are not known to it yet.
+    await redis.config('SET', 'maxmemory', '1mb');
+    await redis.script('FLUSH');
+    await expect(repository.create('more', record, LONG)).rejects.toThrow('OOM');
+    await expect(repository.update('versioned', record, '1', LONG)).rejects.toThrow('OOM');
+
+    expect(await repository.delete('any')).toBe(true);
+    expect(await repository.delete('versioned', '1')).toBe(true);
+    expect((await repository.read('read', 2 * LONG))?.payload.toString()).toBe('text');
+    expect((await repository.list({ principal: 'ann', limit: 10 })).records.map(({ handle }) => handle)).toEqual(['read']);
+    expect(await repository.count({ principal: 'ann' })).toBe(1);
+    const [index] = await redis.keys('test:principal:*');
+    expect(await redis.zcard(index!)).toBe(1);
   });
 });
 

@@ -57,6 +57,13 @@ export class PrincipalIndex {
     await this.write(client, handle, tag, version, ttl).catch(() => undefined);
   }
 
+  /** After a session was deleted, or given to another principal. */
+  async ended(client: RedisClient, handle: string, tag: string): Promise<void> {
+    this.known.delete(handle);
+    // The store has done what it was asked for. An entry that is still there leads nowhere, and a listing removes it.
+    await client.zrem(this.keyOf(tag), handle).catch(() => undefined);
+  }
+
   /** All entries, those included that lead nowhere by now. In the order of their handles, so that a listing can go on after one. */
   async entries(client: RedisClient, tag: string): Promise<IndexEntry[]> {
     const flat = await client.zrange(this.keyOf(tag), 0, -1, 'WITHSCORES');

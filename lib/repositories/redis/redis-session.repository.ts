@@ -19,7 +19,7 @@ import { NearCache } from './near-cache.js';
 import { type IndexEntry, PrincipalIndex } from './principal-index.js';
 import { RedisConnection } from './redis.connection.js';
 import { resolveNearCache } from './redis.options.js';
-import { SET_IF_VERSION } from './redis.scripts.js';
+import { DELETE, SET_IF_VERSION } from './redis.scripts.js';
 import { decodeValue, encodeValue, HEAD_LENGTH, tagInHead, tagOf } from './redis.value.js';
 
 const WRONG_TYPE = /\bWRONGTYPE\b/;
@@ -99,23 +99,28 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
       const tag = tagOf(principal);
       let status: unknown;
       try {
-        status = await SET_IF_VERSION.run(client, this.prefix + handle, [base, encodeValue(version, tag, payload), toPx(ttl)]);
+        status = await SET_IF_VERSION.run(client, this.prefix + handle, [base, encodeValue(version, tag, payload), toPx(ttl), tag ?? '']);
       } catch (error) {
         explainWrongType(error);
       } finally {
         this.near?.cache.forget(handle);
       }
-      if (status !== 1) return { status: status === 0 ? 'conflict' : 'gone' };
+      if (status === 0 || status === -1) return { status: status === 0 ? 'conflict' : 'gone' };
       this.near?.cache.stored(handle, ttl);
+      if (typeof status === 'string') await this.index.ended(client, handle, status);
       if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
       return { status: 'updated', version };
     });
   }
 
-  override delete(handle: string): Promise<boolean> {
+  override delete(handle: string, base: SessionVersion = ''): Promise<boolean> {
     return this.connection.run(async (client) => {
-      const deleted = await client.del(this.prefix + handle).finally(() => this.near?.cache.forget(handle));
-      return deleted > 0;
+      const deletion = DELETE.run(client, this.prefix + handle, [base, HEAD_LENGTH]);
+      const head = await deletion.finally(() => this.near?.cache.forget(handle));
+      if (typeof head !== 'string') return false;
+      const tag = tagInHead(head);
+      if (tag !== undefined) await this.index.ended(client, handle, tag);
+      return true;
     });
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RedisClient } from './redis-session.repository.js';
+import { TAG_LENGTH } from './redis.value.js';
 
 /** A Lua script on one key, sent by its hash, and in full only to a server that does not know it yet. */
 class RedisScript {
@@ -19,16 +20,36 @@ class RedisScript {
 
 /**
  * Compare and set: `KEYS[1]` becomes `ARGV[2]` for `ARGV[3]` milliseconds if its version is `ARGV[1]`. Value and lifetime
- * change together. 1: done; 0: another version (or another program's value); -1: no such key. Only the first bytes are read.
+ * change together. Only the first bytes are read. Returns 1 when done, 0 for another version (or another program's value), -1 for
+ * no such key; in place of 1 the tag of the session's principal, where that was another one than `ARGV[4]`.
  */
 export const SET_IF_VERSION = new RedisScript(`
-local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1])
-if head == ARGV[1] .. ':' or head == ARGV[1] .. '@' then
+local version = #ARGV[1]
+local head = redis.call('GETRANGE', KEYS[1], 0, version + ${TAG_LENGTH})
+local after = string.sub(head, version + 1, version + 1)
+if string.sub(head, 1, version) == ARGV[1] and (after == ':' or after == '@') then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  local tag = string.sub(head, version + 2)
+  if after == '@' and tag ~= ARGV[4] then return tag end
   return 1
 end
 if head == '' then return -1 end
 return 0
+`);
+
+/**
+ * Deletes `KEYS[1]`, only if its version is `ARGV[1]` where that is given. Compares and deletes, no more: both are allowed to a
+ * server that has reached its `maxmemory`. Returns the first `ARGV[2]` bytes of what was there; nil where nothing was deleted.
+ */
+export const DELETE = new RedisScript(`
+local head = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[2] - 1)
+if type(head) ~= 'string' then head = '' end
+local base = ARGV[1]
+if base ~= '' and string.sub(head, 1, #base + 1) ~= base .. ':' and string.sub(head, 1, #base + 1) ~= base .. '@' then
+  return false
+end
+if redis.call('DEL', KEYS[1]) == 0 then return false end
+return head
 `);
 
 /**

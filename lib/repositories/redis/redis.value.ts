@@ -11,7 +11,7 @@ export interface RedisValue {
 }
 
 const END_OF_HEAD = 0x3a;
-const TAG_LENGTH = 22;
+export const TAG_LENGTH = 22;
 /** In bytes. */
 const LARGEST_TEXT = 8192;
 /** As many digits as a number holds exactly. */
