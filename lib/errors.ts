@@ -6,6 +6,9 @@ import {
   PayloadTooLargeException,
   ServiceUnavailableException,
 } from '@nestjs/common';
+import { printable, reasonOf, redactedError } from './common/redact.js';
+
+export { reasonOf } from './common/redact.js';
 
 const PREFIX = '[ServerSession]';
 
@@ -79,7 +82,7 @@ export class SessionSerializationError extends Error {
     reason: string,
     cause?: unknown,
   ) {
-    super(`${PREFIX} the value of the session key '${key}' ${reason}`, { cause });
+    super(`${PREFIX} the value of the session key '${shortKey(key)}' ${reason}`, causedBy(cause));
   }
 }
 
@@ -88,7 +91,8 @@ export class UnreadableRecordError extends Error {
   override readonly name = 'UnreadableRecordError';
 
   constructor(reason: string, cause?: unknown) {
-    super(`${PREFIX} a stored session cannot be read: ${reason}`, { cause });
+    // What a record says of itself is anybody's who can write to the store.
+    super(`${PREFIX} a stored session cannot be read: ${printable(reason)}`, causedBy(cause));
   }
 }
 
@@ -97,19 +101,34 @@ function explain(exception: HttpException, message: string): void {
   exception.message = `${PREFIX} ${message}`;
 }
 
+/** The `cause` of an error of ours, as the options of its constructor: without anything of a session, to any depth. */
+function causedBy(cause: unknown, secrets: readonly unknown[] = []): ErrorOptions {
+  return cause === undefined ? {} : { cause: redactedError(cause, ...secrets) };
+}
+
+/** Keys are told, but may be of any length and hold control characters. */
+function shortKey(key: string): string {
+  return printable(key, 60);
+}
+
 /** The store did not do what it was asked to. Reaches the client as 503. */
 export class SessionStoreError extends ServiceUnavailableException {
-  constructor(operation: string, cause?: unknown) {
-    super(undefined, { cause });
+  /**
+   * @param operation what it was asked to do, as in `read a session`.
+   * @param cause what the repository threw. Only its name, code and cleaned message are kept.
+   * @param secrets what the operation was about: handle, principal, record. The message repeats nothing of them.
+   */
+  constructor(operation: string, cause?: unknown, ...secrets: readonly unknown[]) {
+    super(undefined, causedBy(cause, secrets));
     this.name = 'SessionStoreError';
-    explain(this, `the session store failed to ${operation}: ${reasonOf(cause)}`);
+    explain(this, `the session store failed to ${operation}: ${reasonOf(cause, ...secrets)}`);
   }
 }
 
 /** The store did not answer within `storeTimeout`. Reaches the client as 503. */
 export class SessionStoreTimeoutError extends SessionStoreError {
   constructor(operation: string, milliseconds: number) {
-    super(operation, new Error(`no answer within ${milliseconds} ms (option 'storeTimeout')`));
+    super(operation, `no answer within ${milliseconds} ms (option 'storeTimeout')`);
     this.name = 'SessionStoreTimeoutError';
   }
 }
@@ -137,14 +156,18 @@ export class SessionConflictError extends ConflictException {
 
 /** The serialized data is larger than `maxBytes`. Reaches the client as 413. */
 export class SessionTooLargeError extends PayloadTooLargeException {
+  /** The keys with the most bytes; a long key is cut. */
+  readonly largestKeys: readonly { readonly key: string; readonly bytes: number }[];
+
   constructor(
     readonly bytes: number,
     readonly maxBytes: number,
-    readonly largestKeys: readonly { readonly key: string; readonly bytes: number }[],
+    largestKeys: readonly { readonly key: string; readonly bytes: number }[],
   ) {
     super();
     this.name = 'SessionTooLargeError';
-    const keys = largestKeys.map(({ key, bytes: size }) => `'${key}' (${size} bytes)`).join(', ');
+    this.largestKeys = largestKeys.map(({ key, bytes: size }) => ({ key: shortKey(key), bytes: size }));
+    const keys = this.largestKeys.map(({ key, bytes: size }) => `'${key}' (${size} bytes)`).join(', ');
     explain(this, `the session has ${bytes} bytes, ${maxBytes} are allowed (option 'maxBytes'); its largest keys: ${keys}`);
   }
 }
@@ -184,9 +207,4 @@ export class InvalidSessionCursorError extends BadRequestException {
     this.name = 'InvalidSessionCursorError';
     explain(this, 'the cursor of a listing is none that list() returned');
   }
-}
-
-/** What an unknown thrown value says, without its stack. */
-export function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }

@@ -56,8 +56,8 @@ const PROVIDERS: Provider[] = [
       events: SessionEvents,
       telemetry: SessionTelemetry,
     ) => {
-      const cipher = options.encryption && new AesGcmCipher(options.encryption.keys);
-      return new SessionStore(repository, new RecordCodec(cipher), serializers, options, events, telemetry);
+      const cipher = options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix);
+      return new SessionStore(repository, new RecordCodec({ cipher, hashIds: options.hashIds }), serializers, options, events, telemetry);
     },
   },
   {

@@ -1,5 +1,4 @@
-import { Logger } from '@nestjs/common';
-import { SessionListingNotSupportedError, UnreadableRecordError } from '../errors.js';
+import { SessionListingNotSupportedError } from '../errors.js';
 import {
   isListable,
   type ListableSessionRepository,
@@ -25,8 +24,6 @@ export interface ListingPage {
 
 /** The sessions in the store, page by page. What is there but is no living session, or cannot be read, is left out. */
 export class SessionListing {
-  private readonly logger = new Logger('ServerSession');
-
   constructor(
     private readonly repository: SessionRepository,
     private readonly stored: SessionStore,
@@ -42,8 +39,7 @@ export class SessionListing {
   /** @throws SessionListingNotSupportedError when the back end cannot list. */
   async page(operation: string, limit: number, principal?: string, cursor?: string): Promise<ListingPage> {
     const repository = this.listable(operation);
-    const query = { principal: this.indexed(principal), cursor, limit };
-    const page = await this.stored.ask('list sessions', () => repository.list(query));
+    const page = await this.stored.list(repository, { principal, cursor, limit });
     const sessions: ListedSession[] = [];
     for (const record of page.records) {
       const stored = this.decode(record);
@@ -67,8 +63,7 @@ export class SessionListing {
   /** @throws SessionListingNotSupportedError when the back end cannot list. */
   async count(operation: string, principal?: string): Promise<number> {
     const repository = this.listable(operation);
-    const query = { principal: this.indexed(principal) };
-    return this.stored.ask('count sessions', () => repository.count(query), this.storeTimeout * PATIENCE);
+    return this.stored.count(repository, principal, this.storeTimeout * PATIENCE);
   }
 
   private listable(operation: string): ListableSessionRepository {
@@ -76,18 +71,12 @@ export class SessionListing {
     return this.repository;
   }
 
-  private indexed(principal: string | undefined): string | undefined {
-    return principal === undefined ? undefined : this.stored.indexedPrincipal(principal);
-  }
-
   private decode(record: ListedRecord): StoredSession<SessionContent> | undefined {
     try {
       const stored = this.stored.decode(record.handle, record);
       return isSession(stored) ? stored : undefined;
     } catch (error) {
-      if (!(error instanceof UnreadableRecordError)) throw error;
-      this.logger.warn(`${error.message}; it is left out of the listing`);
-      return undefined;
+      return this.stored.reportUnreadable(error, 'it is left out of the listing');
     }
   }
 }

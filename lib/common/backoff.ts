@@ -6,12 +6,13 @@ const LONGEST_WAIT = 100;
 
 /** Waits between the tries of a write: longer each time, at random ("full jitter"), and not for ever. */
 export class Backoff {
+  /** By the monotonic clock, for the time of day may be set meanwhile. */
   private readonly end: number;
   private tries = 0;
 
   /** @param budget milliseconds for all tries together. */
   constructor(budget: number) {
-    this.end = Date.now() + budget;
+    this.end = performance.now() + budget;
   }
 
   get isOver(): boolean {
@@ -20,7 +21,7 @@ export class Backoff {
 
   /** Milliseconds. */
   get remaining(): number {
-    return this.end - Date.now();
+    return this.end - performance.now();
   }
 
   /** @throws SessionConflictError once the budget is used up. */

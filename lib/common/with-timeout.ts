@@ -1,3 +1,5 @@
+import { redactedError } from './redact.js';
+
 /**
  * Rejects with `late()` once `milliseconds` have passed without an answer; a later answer is ignored.
  *
@@ -25,5 +27,5 @@ export function withTimeout<T>(
 }
 
 function toError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause), { cause });
+  return cause instanceof Error ? cause : redactedError(cause);
 }

@@ -13,7 +13,7 @@ export function resolveCookie(read: OptionReader): ResolvedSessionOptions['cooki
   const cookie: ResolvedSessionOptions['cookie'] = {
     name: read.check('name', 'session', "a token of letters, digits and !#$%&'*+-.^_`|~", matches(TOKEN)),
     domain: read.check('domain', undefined, 'a host name', matches(DOMAIN)),
-    path: read.check('path', '/', 'a text that begins with /', matches(PATH)),
+    path: read.check('path', '/', 'a string that begins with /', matches(PATH)),
     httpOnly: read.boolean('httpOnly', true),
     secure: read.oneOf('secure', [true, false, 'auto'], 'auto'),
     sameSite: read.oneOf('sameSite', ['lax', 'strict', 'none'], 'lax'),

@@ -17,13 +17,13 @@ export class EnvironmentReader {
     return this.text(name, (value) => value.split(/[\s,]+/).filter(Boolean));
   }
 
-  /** A text as it stands, or a JSON list of texts. For secrets, so the value is never shown. */
+  /** A string as it stands, or a JSON list of strings. For secrets, so the value is never shown. */
   textOrList(name: string): string | string[] | undefined {
     return this.text(name, (value) => {
       if (!value.startsWith('[')) return value;
       const list = parseTexts(value);
       if (list === undefined)
-        this.faults.push(`'${name}' begins with [ but is not a list; allowed: a text, or a list as in ["new", "old"]`);
+        this.faults.push(`'${name}' begins with [ but is not a list; allowed: a string, or a list as in ["new", "old"]`);
       return list;
     });
   }

@@ -1,4 +1,5 @@
 import ms from 'ms';
+import { display, kindOf } from '../common/redact.js';
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -75,7 +76,7 @@ export class OptionReader {
     if (milliseconds !== undefined && milliseconds >= min && milliseconds <= max) return milliseconds;
     const lower = min > 0 ? 'a positive number' : 'a number, 0 or more,';
     const upper = max === MAX_TIMER ? '24 days' : '100 years';
-    this.fault(name, value, `${lower} of seconds, or a text as in '500ms', '20m', '14d'; at most ${upper}`);
+    this.fault(name, value, `${lower} of seconds, or a string as in '500ms', '20m', '14d'; at most ${upper}`);
     return fallback;
   }
 
@@ -108,23 +109,4 @@ export function toMilliseconds(value: unknown): number | undefined {
   if (/^\d+(\.\d+)?$/.test(value)) return Math.round(Number(value) * 1000);
   const milliseconds = ms(value as ms.StringValue) as number | undefined;
   return milliseconds !== undefined && Number.isFinite(milliseconds) && milliseconds >= 0 ? Math.round(milliseconds) : undefined;
-}
-
-/** A value as it can stand in a message: short, and without what may be secret: the content of objects, passwords in URLs. */
-export function display(value: unknown): string {
-  if (typeof value === 'string') {
-    const text = value.replace(/:\/\/.*$/s, '://…');
-    return `'${text.length > 60 ? `${text.slice(0, 60)}…` : text}'`;
-  }
-  return typeof value === 'object' || typeof value === 'function' ? kindOf(value) : String(value);
-}
-
-/** What kind of value it is, and nothing of its content. */
-function kindOf(value: unknown): string {
-  if (value === undefined || value === null) return String(value);
-  if (value === '') return 'an empty text';
-  if (typeof value === 'string') return 'a text';
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -35,7 +35,7 @@ export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessio
     absoluteLifetime,
     secrets: resolveSecrets(read),
     encryption: resolveEncryption(read),
-    keyPrefix: read.check('keyPrefix', 'session:', 'a text of at most 100 visible ASCII characters', isKeyPrefix),
+    keyPrefix: read.check('keyPrefix', 'session:', 'a string of at most 100 visible ASCII characters', isKeyPrefix),
     hashIds: read.boolean('hashIds', true),
     cookie: resolveCookie(read.group('cookie')),
     touchInterval: read.duration('touchInterval', Math.min(lifetime / 10, MAX_TOUCH_INTERVAL), 0),
@@ -64,9 +64,9 @@ function resolveSecrets(read: OptionReader): readonly string[] {
   const given = read.raw('secret');
   const secrets: unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
   if (!secrets.every((secret) => typeof secret === 'string' && secret !== '')) {
-    read.secretFault('secret', given, 'a text that is not empty, or a list of such');
+    read.secretFault('secret', given, 'a string that is not empty, or a list of such');
   } else if (useSigner && secrets.length === 0) {
-    read.secretFault('secret', given, `a text, or a list of texts, because 'useSigner' is true`);
+    read.secretFault('secret', given, `a string, or a list of strings, because 'useSigner' is true`);
   }
   return useSigner ? (secrets as string[]) : [];
 }

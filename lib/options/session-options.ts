@@ -9,7 +9,7 @@ import type { TypeormSessionOptions } from '../repositories/typeorm/typeorm.opti
 import type { SessionRepository } from '../repositories/session-repository.js';
 import type { SessionSerializer } from '../storage/session-serializer.js';
 
-/** A span of time: a number of seconds, or a text as in `'500ms'`, `'20m'`, `'14d'`. */
+/** A span of time: a number of seconds, or a string as in `'500ms'`, `'20m'`, `'14d'`. */
 export type Duration = number | string;
 
 /** The back ends. */

@@ -17,7 +17,7 @@ export class ContentFactory {
     this.assertSize(fields);
     const serializer = state.base?.content.serializer ?? this.serializerName;
     const { createdAt, cookieAt, deadline } = state;
-    return { kind: 'session', createdAt, accessedAt: now, cookieAt, deadline, serializer, fields };
+    return { kind: 'session', createdAt, accessedAt: now, cookieAt, deadline, serializer, fields, unknown: state.base?.content.unknown };
   }
 
   private get serializerName(): string {

@@ -1,4 +1,5 @@
-import { reasonOf, SessionSerializationError } from '../errors.js';
+import { reasonOf, redactedError } from '../common/redact.js';
+import { SessionSerializationError } from '../errors.js';
 import { toBuffer } from '../common/bytes.js';
 import type { SessionSerializer } from '../storage/session-serializer.js';
 import { Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
@@ -147,7 +148,7 @@ export class SessionFields {
       const serialized = this.serializer.serialize(value);
       return serialized === undefined ? undefined : toBuffer(serialized);
     } catch (error) {
-      throw new SessionSerializationError(key.slice(1), `cannot be serialized: ${reasonOf(error)}`, error);
+      throw new SessionSerializationError(key.slice(1), `cannot be serialized: ${reasonOf(error, value)}`, redactedError(error, value));
     }
   }
 

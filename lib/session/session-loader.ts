@@ -78,7 +78,7 @@ export class SessionLoader {
         const handle = this.ids.handleOf(id);
         const now = Date.now();
         const touch = this.touches.isDue(handle, now);
-        const found = await this.stored.find(handle, touch);
+        const found = await this.stored.find(handle, touch ? this.options.lifetime : undefined);
         if (this.isDegraded) this.logger.log('[ServerSession] the session store is back');
         this.isDegraded = false;
         if (found === undefined) continue;

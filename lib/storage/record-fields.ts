@@ -23,6 +23,8 @@ export const Attribute = {
   principal: `${FieldKind.attribute}principal`,
   /** Whether its cookie has an expiry, where the application said so. */
   permanent: `${FieldKind.attribute}permanent`,
+  /** Milliseconds that the session lives since its last use, where the application said so. */
+  lifetime: `${FieldKind.attribute}lifetime`,
   /** What the application noted of the request that it began with. */
   meta: `${FieldKind.attribute}meta`,
 } as const;

@@ -1,4 +1,5 @@
-import { reasonOf, UnreadableRecordError } from '../errors.js';
+import { toBuffer } from '../common/bytes.js';
+import { UnreadableRecordError } from '../errors.js';
 import { isHandle } from '../session/session-id.js';
 import type { RecordCipher } from './record.cipher.js';
 
@@ -16,6 +17,8 @@ export interface SessionContent {
   readonly serializer: string;
   /** The fields in their serialized form, in order. */
   readonly fields: ReadonlyMap<string, Buffer>;
+  /** What the header of a record of a later version says beyond that, as members of a JSON object. Kept when the session is stored again. */
+  readonly unknown?: string | undefined;
 }
 
 /**
@@ -27,6 +30,8 @@ export interface RetiredContent {
   readonly to?: string | undefined;
   /** Past this instant it leads nowhere, even where the store is late to remove it. */
   readonly until: number;
+  /** What requests with the old id see: the session as it was when it got its new id, and nothing that came later. */
+  readonly seen?: SessionContent | undefined;
 }
 
 export type RecordContent = SessionContent | RetiredContent;
@@ -45,11 +50,33 @@ interface Header {
   a?: number;
   k?: number;
   d?: number;
+  /** 1 where the handle is the id itself; absent where it is a hash of it. */
+  p?: 1 | undefined;
   /** Keys and byte lengths of the fields that follow. */
   f?: [string, number][];
   /** Of a retired record: where to, and until when. */
   to?: string | undefined;
   until?: number;
+  /** What requests with the old id see, a record in base64: a version before this one ignores it. */
+  seen?: string | undefined;
+}
+
+/** What this version knows of a header. */
+const KNOWN: ReadonlySet<string> = new Set(['v', 's', 'c', 'a', 'k', 'd', 'p', 'f', 'to', 'until', 'seen'] satisfies (keyof Header)[]);
+
+/** How records are written, and which ones count. */
+export interface RecordCodecOptions {
+  /**
+   * Seals what is written. With it, a record that is not encrypted counts as unreadable, even one from before encryption was turned
+   * on: otherwise whoever can write to the store could put a plain record of his own in place of a sealed one. So turning encryption
+   * on (or off) ends the sessions that are stored by then.
+   */
+  readonly cipher?: RecordCipher | undefined;
+  /**
+   * Whether handles are hashes of ids. Without hashing, a record that was stored under a hash counts as unreadable: its handle,
+   * which administration and logs may show, would be a valid id.
+   */
+  readonly hashIds?: boolean;
 }
 
 /**
@@ -57,90 +84,115 @@ interface Header {
  * the other. So a reader finds each field without decoding the others, and a writer copies unchanged ones as they are.
  */
 export class RecordCodec {
-  /**
-   * @param cipher seals what is written. With one, a record that is not encrypted counts as unreadable, even one from before
-   *   encryption was turned on: otherwise whoever can write to the store could put a plain record of his own in place of a
-   *   sealed one. So turning encryption on (or off) ends the sessions that are stored by then.
-   */
-  constructor(private readonly cipher?: RecordCipher) {}
+  private readonly cipher: RecordCipher | undefined;
+  private readonly hashIds: boolean;
+
+  constructor({ cipher, hashIds = true }: RecordCodecOptions = {}) {
+    this.cipher = cipher;
+    this.hashIds = hashIds;
+  }
 
   encode(handle: string, content: RecordContent): Uint8Array {
-    const plain = content.kind === 'retired' ? encodeRetired(content) : encodeSession(content);
+    const plain = content.kind === 'retired' ? this.encodeRetired(content) : this.encodeSession(content);
     return this.cipher ? this.cipher.seal(handle, plain) : plain;
   }
 
   /** @throws UnreadableRecordError for anything that `encode` did not make with a key that is known here. */
   decode(handle: string, payload: Uint8Array): RecordContent {
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    try {
-      return decodePlain(this.cipher ? this.cipher.open(handle, bytes) : bytes);
-    } catch (error) {
-      throw error instanceof UnreadableRecordError ? error : new UnreadableRecordError(reasonOf(error), error);
+    const bytes = toBuffer(payload);
+    return this.decodePlain(this.cipher ? this.cipher.open(handle, bytes) : bytes);
+  }
+
+  private encodeRetired({ to, until, seen: content }: RetiredContent): Buffer {
+    const seen = content && this.encodeSession(content).toString('base64');
+    return Buffer.from(`${JSON.stringify({ v: FORMAT, p: this.hashIds ? undefined : 1, until, to, seen } satisfies Header)}\n`);
+  }
+
+  private encodeSession(content: SessionContent): Buffer {
+    const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline, fields, unknown } = content;
+    let f = '';
+    let length = 0;
+    for (const [key, bytes] of fields) {
+      f += `${f === '' ? '' : ','}[${quote(key)},${bytes.length}]`;
+      length += bytes.length;
     }
+    const p = this.hashIds ? '' : ',"p":1';
+    const d = deadline === undefined ? '' : `,"d":${deadline}`;
+    const others = unknown === undefined ? '' : `,${unknown}`;
+    const head = `{"v":${FORMAT}${p},"s":${quote(s)},"c":${c},"a":${a},"k":${k}${d},"f":[${f}]${others}}\n`;
+    let offset = Buffer.byteLength(head);
+    const record = Buffer.allocUnsafe(offset + length);
+    record.write(head);
+    for (const bytes of fields.values()) {
+      record.set(bytes, offset);
+      offset += bytes.length;
+    }
+    return record;
+  }
+
+  private decodePlain(bytes: Buffer): RecordContent {
+    const end = bytes.indexOf(NEWLINE);
+    if (end < 0) throw new UnreadableRecordError('its first line has no end');
+    const header = parseHeader(bytes.toString('utf8', 0, end));
+    if (header?.v !== FORMAT) throw new UnreadableRecordError(`its format is not ${FORMAT}`);
+    if (!this.hashIds && header.p !== 1) {
+      throw new UnreadableRecordError("it was stored under the hash of its id, and the option 'hashIds' is false");
+    }
+    if (header.until !== undefined) return this.decodeRetired(header, bytes.length - end - 1);
+    if (typeof header.s !== 'string') throw new UnreadableRecordError('it does not name its serializer');
+    return {
+      kind: 'session',
+      serializer: header.s,
+      createdAt: instant(header.c, 'c'),
+      accessedAt: instant(header.a, 'a'),
+      cookieAt: instant(header.k, 'k'),
+      deadline: header.d === undefined ? undefined : instant(header.d, 'd'),
+      fields: sliceFields(header.f, bytes, end + 1),
+      unknown: unknownIn(header),
+    };
+  }
+
+  private decodeRetired({ to, until, seen }: ParsedHeader, rest: number): RetiredContent {
+    // The repository is going to be asked for what stands there.
+    if (to !== undefined && !isHandle(to)) throw new UnreadableRecordError(`'to' in its first line is not a handle`);
+    if (rest !== 0) throw new UnreadableRecordError('it goes on after its end');
+    const content = typeof seen === 'string' ? this.decodePlain(Buffer.from(seen, 'base64')) : undefined;
+    if (content?.kind === 'retired') throw new UnreadableRecordError('it holds another one that is retired');
+    return { kind: 'retired', to, until: instant(until, 'until'), seen: content };
   }
 }
 
-function encodeRetired({ to, until }: RetiredContent): Buffer {
-  return Buffer.from(`${JSON.stringify({ v: FORMAT, until, to } satisfies Header)}\n`);
+type ParsedHeader = Partial<Record<keyof Header, unknown>>;
+
+/** What a later version says of a session in its header, as it stands there. */
+function unknownIn(header: ParsedHeader): string | undefined {
+  let members: string[] | undefined;
+  for (const [key, value] of Object.entries(header)) {
+    if (!KNOWN.has(key)) (members ??= []).push(`${JSON.stringify(key)}:${inJson(value)}`);
+  }
+  return members?.join(',');
 }
 
-function encodeSession(content: SessionContent): Buffer {
-  const { serializer: s, createdAt: c, accessedAt: a, cookieAt: k, deadline, fields } = content;
-  let f = '';
-  let length = 0;
-  for (const [key, bytes] of fields) {
-    f += `${f === '' ? '' : ','}[${quote(key)},${bytes.length}]`;
-    length += bytes.length;
+function inJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    throw new UnreadableRecordError('its first line is nested too deeply');
   }
-  const d = deadline === undefined ? '' : `,"d":${deadline}`;
-  const head = `{"v":${FORMAT},"s":${quote(s)},"c":${c},"a":${a},"k":${k}${d},"f":[${f}]}\n`;
-  let offset = Buffer.byteLength(head);
-  const record = Buffer.allocUnsafe(offset + length);
-  record.write(head);
-  for (const bytes of fields.values()) {
-    record.set(bytes, offset);
-    offset += bytes.length;
-  }
-  return record;
 }
 
-/** A text as JSON has it. Written by hand, as the whole line is, because it is on the way of every change. */
+/** A string as JSON has it. Written by hand, as the whole line is, because it is on the way of every change. */
 function quote(text: string): string {
   return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
-function decodePlain(bytes: Buffer): RecordContent {
-  const end = bytes.indexOf(NEWLINE);
-  if (end < 0) throw new UnreadableRecordError('its first line has no end');
-  const header = parseHeader(bytes.toString('utf8', 0, end));
-  if (header?.v !== FORMAT) throw new UnreadableRecordError(`its format is not ${FORMAT}`);
-  if (header.until !== undefined) return decodeRetired(header, bytes.length - end - 1);
-  if (typeof header.s !== 'string') throw new UnreadableRecordError('it does not name its serializer');
-  return {
-    kind: 'session',
-    serializer: header.s,
-    createdAt: instant(header.c, 'c'),
-    accessedAt: instant(header.a, 'a'),
-    cookieAt: instant(header.k, 'k'),
-    deadline: header.d === undefined ? undefined : instant(header.d, 'd'),
-    fields: sliceFields(header.f, bytes, end + 1),
-  };
-}
-
-function parseHeader(text: string): Partial<Record<keyof Header, unknown>> | null {
+function parseHeader(text: string): ParsedHeader | null {
   try {
-    return JSON.parse(text) as Partial<Record<keyof Header, unknown>> | null;
+    return JSON.parse(text) as ParsedHeader | null;
   } catch {
     // V8's own message quotes the text, and nothing of a session belongs in a log.
     throw new UnreadableRecordError('its first line is not JSON');
   }
-}
-
-function decodeRetired({ to, until }: Partial<Record<keyof Header, unknown>>, rest: number): RetiredContent {
-  // The repository is going to be asked for what stands there.
-  if (to !== undefined && !isHandle(to)) throw new UnreadableRecordError(`'to' in its first line is not a handle`);
-  if (rest !== 0) throw new UnreadableRecordError('it goes on after its end');
-  return { kind: 'retired', to, until: instant(until, 'until') };
 }
 
 function sliceFields(lengths: unknown, bytes: Buffer, start: number): Map<string, Buffer> {

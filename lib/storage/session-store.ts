@@ -1,14 +1,30 @@
-import { HttpException, Logger } from '@nestjs/common';
-import { hash } from 'node:crypto';
-import { SessionStoreError, SessionStoreTimeoutError, UnreadableRecordError } from '../errors.js';
+import {
+  InvalidSessionCursorError,
+  SessionListingNotSupportedError,
+  SessionStoreError,
+  SessionStoreTimeoutError,
+  UnreadableRecordError,
+} from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionRecord, SessionRepository, SessionVersion, StoredRecord } from '../repositories/session-repository.js';
-import type { SerializerRegistry } from './serializer-registry.js';
-import type { RecordContent, RetiredContent, SessionContent, RecordCodec } from './record.codec.js';
-import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
+import { assertPrincipal, isPrincipal } from '../common/principal.js';
+import { RepeatedWarning } from '../common/repeated-warning.js';
 import { withTimeout } from '../common/with-timeout.js';
-import { Attribute } from './record-fields.js';
+import type {
+  ListableSessionRepository,
+  ListedRecord,
+  ListQuery,
+  RecordPage,
+  SessionRecord,
+  SessionRepository,
+  SessionVersion,
+  StoredRecord,
+} from '../repositories/session-repository.js';
 import { SessionEvents } from '../session/session-events.js';
+import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
+import { PrincipalNames } from './record.cipher.js';
+import type { RecordCodec, RecordContent, RetiredContent, SessionContent } from './record.codec.js';
+import { Attribute, type SerializedFields } from './record-fields.js';
+import type { SerializerRegistry } from './serializer-registry.js';
 
 /** A session or what is left of one, with the version an update is based on. */
 export interface StoredSession<C extends RecordContent = RecordContent> {
@@ -18,24 +34,34 @@ export interface StoredSession<C extends RecordContent = RecordContent> {
   readonly remaining?: number | undefined;
 }
 
-/** A session, and the handle that it has by now. */
-export interface Followed {
+/** A session as it is stored: what an update is based on. */
+export type Base = Pick<StoredSession<SessionContent>, 'version' | 'content'>;
+
+/** Where a session is stored, and what stands there. */
+export interface Place {
   readonly handle: string;
-  readonly base: StoredSession<SessionContent>;
+  readonly base: Base;
 }
 
 export type StoredUpdate = { readonly status: 'updated'; readonly version: SessionVersion } | { readonly status: 'conflict' | 'gone' };
 
 /** How often a session may have got a new id while one request looked for it. */
 const MAX_HOPS = 8;
-
-const logger = new Logger('ServerSession');
+/** The longest lifetime that an option may have, too: 100 years. */
+const MAX_LIFETIME = 100 * 365.25 * 24 * 60 * 60 * 1000;
+/** What the cursors of all back ends look like, whatever they mean. */
+const CURSOR = /^[\w.:@[\]%-]{1,260}$/;
+/** A cursor of a listing that goes through several names of a principal: which one, and the cursor of the back end. */
+const CURSOR_OF_NAME = /^(\d{1,3})\.(.*)$/s;
 
 /**
  * The repository, seen from the session's side: contents instead of bytes, absolute rules instead of lifetimes, a deadline
  * for every operation, and one kind of error.
  */
 export class SessionStore {
+  private readonly unreadable = new RepeatedWarning();
+  private readonly principalNames: PrincipalNames;
+
   constructor(
     private readonly repository: SessionRepository,
     private readonly codec: RecordCodec,
@@ -43,20 +69,23 @@ export class SessionStore {
     private readonly options: ResolvedSessionOptions,
     private readonly events = new SessionEvents(),
     private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
-  ) {}
+  ) {
+    this.principalNames = new PrincipalNames(options.encryption?.keys);
+  }
 
   /** @returns the version, or undefined when the handle is taken. */
   async create(handle: string, content: SessionContent): Promise<SessionVersion | undefined> {
-    return this.ask('create a session', () => this.repository.create(handle, this.record(handle, content), this.lifetimeOf(content)));
+    const record = this.record(handle, content);
+    const create = (): Promise<SessionVersion | undefined> => this.repository.create(handle, record, this.lifetimeOf(content));
+    return this.ask('create a session', create, undefined, handle, record);
   }
 
   /**
-   * @param touch whether to extend the session along with the read.
+   * @param touch a lifetime in milliseconds to give the session along with the read.
    * @throws UnreadableRecordError when there is a record that cannot be read.
    */
-  async read(handle: string, touch = false, timeout?: number): Promise<StoredSession | undefined> {
-    const lifetime = touch ? this.options.lifetime : undefined;
-    const stored = await this.ask('read a session', () => this.repository.read(handle, lifetime), timeout);
+  async read(handle: string, touch?: number, timeout?: number): Promise<StoredSession | undefined> {
+    const stored = await this.ask('read a session', () => this.repository.read(handle, touch), timeout, handle);
     if (stored === undefined) return undefined;
     const found = this.open(handle, stored);
     if (!hasEnded(found.content)) return found;
@@ -64,15 +93,15 @@ export class SessionStore {
     return undefined;
   }
 
-  /** Reads as `read` does. What cannot be read counts as none, and gives one line in the log. */
-  find(handle: string, touch = false, timeout?: number): Promise<StoredSession | undefined> {
-    return this.read(handle, touch, timeout).catch(reportUnreadable);
+  /** Reads as `read` does. What cannot be read counts as none, and is logged. */
+  find(handle: string, touch?: number, timeout?: number): Promise<StoredSession | undefined> {
+    return this.read(handle, touch, timeout).catch((error: unknown) => this.reportUnreadable(error));
   }
 
   /** The session under a handle, or where it went from there. What cannot be read counts as none. */
-  async follow(handle: string, timeout?: number): Promise<Followed | undefined> {
+  async follow(handle: string, timeout?: number): Promise<Place | undefined> {
     for (let next: string | undefined = handle, hops = 0; next !== undefined && hops < MAX_HOPS; hops++) {
-      const found: StoredSession | undefined = await this.find(next, false, timeout);
+      const found: StoredSession | undefined = await this.find(next, undefined, timeout);
       if (isSession(found)) return { handle: next, base: found };
       next = isRetired(found) ? found.content.to : undefined;
     }
@@ -86,10 +115,10 @@ export class SessionStore {
   async peek(handle: string): Promise<StoredSession | undefined> {
     const { repository } = this;
     try {
-      const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle));
+      const stored = await this.ask('read a session', () => repository.peek?.(handle) ?? repository.read(handle), undefined, handle);
       return stored && this.decode(handle, stored);
     } catch (error) {
-      return reportUnreadable(error);
+      return this.reportUnreadable(error);
     }
   }
 
@@ -99,72 +128,170 @@ export class SessionStore {
     return hasEnded(found.content) ? undefined : found;
   }
 
+  /**
+   * Logs what cannot be read, once in a while, and lets it count as none.
+   *
+   * @throws any error that is not an UnreadableRecordError.
+   */
+  reportUnreadable(error: unknown, consequence = 'it counts as no session'): undefined {
+    if (!(error instanceof UnreadableRecordError)) throw error;
+    this.unreadable.warn(`${error.message}; ${consequence}`);
+    return undefined;
+  }
+
   async update(handle: string, content: RecordContent, base: SessionVersion, timeout?: number): Promise<StoredUpdate> {
     const ttl = this.lifetimeOf(content);
     if (ttl <= 0) return { status: 'gone' };
-    const update = (): Promise<StoredUpdate> => this.repository.update(handle, this.record(handle, content), base, ttl);
-    const result = await this.ask('update a session', update, timeout);
+    const record = this.record(handle, content);
+    const update = (): Promise<StoredUpdate> => this.repository.update(handle, record, base, ttl);
+    const result = await this.ask('update a session', update, timeout, handle, record);
     if (result.status === 'conflict') this.telemetry.count('conflicts');
     return result;
   }
 
-  async delete(handle: string): Promise<boolean> {
-    return this.ask('delete a session', () => this.repository.delete(handle));
+  /** @param base delete it only if it still has this version. */
+  async delete(handle: string, base?: SessionVersion): Promise<boolean> {
+    return this.ask('delete a session', () => this.repository.delete(handle, base), undefined, handle);
   }
 
-  /** What the store's index knows a principal by: the name itself, or its hash where records are encrypted. */
-  indexedPrincipal(principal: string): string {
-    return this.options.encryption ? hash('sha256', `principal:${principal}`, 'base64url') : principal;
+  /**
+   * A page of records. A principal may stand in the index under several names where records are encrypted; they are gone through one
+   * after the other, the one that is written now last, so that a session that is stored again meanwhile is not missed.
+   *
+   * @param repository the one of this store, which can list.
+   * @throws InvalidSessionCursorError for a cursor that no page gave; TypeError for what is no principal.
+   */
+  async list(repository: ListableSessionRepository, { principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    const names = this.namesOf(principal).toReversed();
+    let [at, inner] = this.resume(cursor, names.length);
+    const records: ListedRecord[] = [];
+    for (; at < names.length; at++) {
+      if (records.length >= limit) return { records, cursor: `${at}.` };
+      const query: ListQuery = { principal: names[at], cursor: inner, limit: limit - records.length };
+      const page = await this.ask('list sessions', () => repository.list(query), undefined, principal);
+      records.push(...page.records);
+      if (page.cursor !== undefined) return { records, cursor: names.length === 1 ? page.cursor : `${at}.${page.cursor}` };
+      inner = undefined;
+    }
+    return { records };
+  }
+
+  /**
+   * How many records there are, of a principal or of all.
+   *
+   * @param timeout milliseconds for each name of the principal.
+   * @throws TypeError for what is no principal.
+   */
+  async count(repository: ListableSessionRepository, principal: string | undefined, timeout: number): Promise<number> {
+    let count = 0;
+    for (const name of this.namesOf(principal))
+      count += await this.ask('count sessions', () => repository.count({ principal: name }), timeout, principal);
+    return count;
+  }
+
+  /** What a principal may be called in the index, the name that is written now first; undefined alone for all sessions. */
+  private namesOf(principal: string | undefined): readonly (string | undefined)[] {
+    if (principal === undefined) return [undefined];
+    assertPrincipal(principal);
+    return this.principalNames.of(principal);
+  }
+
+  private resume(cursor: unknown, names: number): [at: number, inner: string | undefined] {
+    if (cursor === undefined) return [0, undefined];
+    if (typeof cursor !== 'string' || !CURSOR.test(cursor)) throw new InvalidSessionCursorError();
+    if (names === 1) return [0, cursor];
+    const [, at, inner] = CURSOR_OF_NAME.exec(cursor) ?? [];
+    if (at === undefined || Number(at) >= names) throw new InvalidSessionCursorError();
+    return [Number(at), inner === '' ? undefined : inner];
   }
 
   /** The principal of a session, or undefined. */
   principalOf(content: SessionContent): string | undefined {
-    const bytes = content.fields.get(Attribute.principal);
+    const principal = this.attributeOf(content.fields, Attribute.principal);
+    return isPrincipal(principal) ? principal : undefined;
+  }
+
+  /** A damaged attribute counts as absent. The request that reads the field gets a line in the log. */
+  private attributeOf(fields: SerializedFields, attribute: string): unknown {
+    const bytes = fields.get(attribute);
     try {
-      const principal = bytes && this.serializers.current.deserialize(bytes);
-      return typeof principal === 'string' ? principal : undefined;
+      return bytes && this.serializers.current.deserialize(bytes);
     } catch {
-      return undefined; // Damaged: it belongs to nobody any more. Whoever reads the field is told so in the log.
+      return undefined;
     }
   }
 
   /** Milliseconds from now that a record has to live: the idle time, but not past the absolute deadline. */
   lifetimeOf(content: RecordContent): number {
-    const { lifetime, regenerateGrace } = this.options;
-    if (content.kind === 'retired') {
-      // Not longer than the grace even where another process, with a clock that is ahead, wrote it.
-      const longest = content.to === undefined ? lifetime : regenerateGrace;
-      return Math.max(1, Math.min(content.until - Date.now(), longest));
-    }
+    const { regenerateGrace } = this.options;
+    // Not longer than the grace even where another process, with a clock that is ahead, wrote it.
+    if (content.kind === 'retired') return Math.max(1, Math.min(content.until - Date.now(), regenerateGrace));
+    const lifetime = this.idleLifetimeOf(content);
     return content.deadline === undefined ? lifetime : Math.min(lifetime, content.deadline - Date.now());
+  }
+
+  /** Milliseconds that a session lives since its last use: its own lifetime, or that of the options. */
+  idleLifetimeOf({ fields }: SessionContent): number {
+    const own = this.attributeOf(fields, Attribute.lifetime);
+    return typeof own === 'number' && own > 0 ? Math.min(own, MAX_LIFETIME) : this.options.lifetime;
   }
 
   /** Epoch milliseconds of the last use: as written, or as what remains of the lifetime tells of a touch since. */
   lastUseOf({ content, remaining }: StoredSession<SessionContent>): number {
-    return remaining === undefined ? content.accessedAt : Math.max(content.accessedAt, Date.now() + remaining - this.options.lifetime);
+    return remaining === undefined
+      ? content.accessedAt
+      : Math.max(content.accessedAt, Date.now() + remaining - this.idleLifetimeOf(content));
   }
 
   /** Epoch milliseconds of the end of a session that is not used again. */
   expiryOf({ content, remaining }: StoredSession<SessionContent>): number {
-    const idle = remaining === undefined ? content.accessedAt + this.options.lifetime : Date.now() + remaining;
+    const idle = remaining === undefined ? content.accessedAt + this.idleLifetimeOf(content) : Date.now() + remaining;
     return Math.min(idle, content.deadline ?? idle);
   }
 
   /**
-   * Asks the repository, within the deadline. What it throws becomes a 503, except what only the record is to blame for.
+   * Asks the repository, within the deadline. What it throws becomes a 503, except what only the record or the question is to
+   * blame for.
    *
    * @param operation a verb first: it names the operation in telemetry.
+   * @param secrets what the question is about: nothing of it stands in the error.
    */
-  ask<T>(operation: string, question: () => Promise<T>, timeout = this.options.storeTimeout): Promise<T> {
+  ask<T>(operation: string, question: () => Promise<T>, timeout = this.options.storeTimeout, ...secrets: readonly unknown[]): Promise<T> {
     const late = (): Error => new SessionStoreTimeoutError(operation, timeout);
     const explain = (cause: unknown): Error =>
-      cause instanceof UnreadableRecordError || cause instanceof HttpException ? cause : new SessionStoreError(operation, cause);
+      isOurs(cause) ? cause : new SessionStoreError(operation, cause, ...secrets.flatMap(partsOf));
     return this.telemetry.store(operation, () => withTimeout(asked(question), timeout, late, explain));
   }
 
   private open(handle: string, { payload, version, remaining }: StoredRecord): StoredSession {
     const content = this.codec.decode(handle, payload);
-    return { version, remaining, content: content.kind === 'session' ? this.serializers.convert(content) : content };
+    if (content.kind === 'session') return { version, remaining, content: this.toContent(content) };
+    return { version, remaining, content: { ...content, seen: content.seen && this.toContent(content.seen) } };
+  }
+
+  /** A stored session in the form and by the rules of this process. */
+  private toContent(stored: SessionContent): SessionContent {
+    return this.bounded(this.serializers.convert(stored));
+  }
+
+  /**
+   * Bounds the instants of a record that was written with another `absoluteLifetime`, or by a process whose clock was ahead: the session
+   * began now at the latest, and a cookie that was sent in the future is due.
+   */
+  private bounded(content: SessionContent): SessionContent {
+    const { absoluteLifetime } = this.options;
+    const now = Date.now();
+    const createdAt = Math.min(content.createdAt, now);
+    const accessedAt = Math.min(content.accessedAt, now);
+    const cookieAt = content.cookieAt > now ? 0 : content.cookieAt;
+    const deadline =
+      absoluteLifetime === undefined ? content.deadline : Math.min(content.deadline ?? Infinity, createdAt + absoluteLifetime);
+    const isSame =
+      createdAt === content.createdAt &&
+      accessedAt === content.accessedAt &&
+      cookieAt === content.cookieAt &&
+      deadline === content.deadline;
+    return isSame ? content : { ...content, createdAt, accessedAt, cookieAt, deadline };
   }
 
   /** The store keeps it a little longer than it lives: a touch knows no deadline. */
@@ -178,7 +305,7 @@ export class SessionStore {
     const principal = content.kind === 'session' ? this.principalOf(content) : undefined;
     return {
       payload: this.codec.encode(handle, content),
-      principal: principal === undefined ? undefined : this.indexedPrincipal(principal),
+      principal: principal === undefined ? undefined : this.principalNames.of(principal)[0],
     };
   }
 }
@@ -192,10 +319,21 @@ function asked<T>(question: () => Promise<T>): Promise<T> {
   }
 }
 
-function reportUnreadable(error: unknown): undefined {
-  if (!(error instanceof UnreadableRecordError)) throw error;
-  logger.warn(`${error.message}; it counts as no session`);
-  return undefined;
+/** Errors of this package that say what is wrong themselves. Any other, of Nest too, may hold what the application put there. */
+function isOurs(error: unknown): error is Error {
+  return (
+    error instanceof UnreadableRecordError ||
+    error instanceof SessionStoreError ||
+    error instanceof InvalidSessionCursorError ||
+    error instanceof SessionListingNotSupportedError
+  );
+}
+
+/** A record, as what of it a client may repeat in a message. */
+function partsOf(secret: unknown): unknown[] {
+  if (typeof secret !== 'object' || secret === null || !('payload' in secret)) return [secret];
+  const { payload, principal } = secret as SessionRecord;
+  return [payload, principal];
 }
 
 /** Whether the record itself says that it is over, even where the store has not removed it yet. */

@@ -28,7 +28,10 @@ export async function startSessions(given: ServerSessionOptions = {}, repository
   const options = resolveOptions({ type: 'memory', ...given });
   const serializers = await createSerializers(options.serializer);
   const ids = new SessionIds(options.idBytes, options.hashIds);
-  const codec = new RecordCodec(options.encryption && new AesGcmCipher(options.encryption.keys));
+  const codec = new RecordCodec({
+    cipher: options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix),
+    hashIds: options.hashIds,
+  });
   const stored = new SessionStore(repository, codec, serializers, options);
   const lifecycle = new SessionLifecycle(options, ids, stored, serializers);
   const open = async (id?: string): Promise<ServerSession> => {

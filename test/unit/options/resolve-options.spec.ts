@@ -94,7 +94,7 @@ describe('The options', () => {
     expect(resolve(own)).toMatchObject(own);
   });
 
-  const seconds = /'\w+(\.\w+)?' is .*; allowed: a (positive )?number(, 0 or more,)? of seconds, or a text as in '500ms', '20m', '14d'/;
+  const seconds = /'\w+(\.\w+)?' is .*; allowed: a (positive )?number(, 0 or more,)? of seconds, or a string as in '500ms', '20m', '14d'/;
   it.each<[object, string | RegExp]>([
     [{ type: 'reddis' }, `'type' is 'reddis'; allowed: 'null', 'memory', 'redis', 'memcached', 'filesystem', 'mongodb', 'typeorm'`],
     [{ type: null }, /^'type' is null; allowed: 'null'/],
@@ -112,13 +112,13 @@ describe('The options', () => {
     [{ regenerateGrace: 'a while' }, seconds],
     [{ useSigner: true }, /^'secret' is undefined; allowed: .* because 'useSigner' is true$/],
     [{ useSigner: true, secret: [] }, /^'secret' is an empty list/],
-    [{ secret: '' }, `'secret' is an empty text; allowed: a text that is not empty, or a list of such`],
+    [{ secret: '' }, `'secret' is an empty string; allowed: a string that is not empty, or a list of such`],
     [{ secret: ['a', 1] }, /^'secret' is a list of 2/],
     [{ encryption: { keys: [] } }, `'encryption.keys' is an empty list; allowed: a list of one or more keys of at least 32 bytes`],
-    [{ encryption: { keys: KEY } }, /^'encryption.keys' is a text/],
+    [{ encryption: { keys: KEY } }, /^'encryption.keys' is a string/],
     [{ encryption: { keys: ['short'] } }, /^'encryption.keys' is a list of 1/],
     [{ encryption: { keys: [Buffer.alloc(31)] } }, /^'encryption.keys'/],
-    [{ keyPrefix: 'a b' }, /^'keyPrefix' is 'a b'; allowed: a text of at most 100 visible ASCII characters$/],
+    [{ keyPrefix: 'a b' }, /^'keyPrefix' is 'a b'; allowed: a string of at most 100 visible ASCII characters$/],
     [{ keyPrefix: 'é' }, /^'keyPrefix'/],
     [{ hashIds: 1 }, `'hashIds' is 1; allowed: true or false`],
     [{ concurrency: 'last' }, `'concurrency' is 'last'; allowed: 'merge', 'overwrite', 'reject'`],
@@ -138,7 +138,7 @@ describe('The options', () => {
     [{ filesystem: { mode: 0o444 } }, /^'filesystem.mode' is '0o444'/],
     [{ filesystem: { dir: '' } }, /^'filesystem.dir' is ''/],
     [{ redis: { url: 'http://localhost' } }, /^'redis.url' is 'http:\/\/…'; allowed: a URL/],
-    [{ cookie: 'session' }, `'cookie' is a text; allowed: an object`],
+    [{ cookie: 'session' }, `'cookie' is a string; allowed: an object`],
     [{ lifetme: '20m' }, /^'lifetme' is not an option; allowed: absoluteLifetime, concurrency, cookie, /],
     [{ cookie: { maxAge: 5 } }, /^'cookie.maxAge' is not an option; allowed: domain, httpOnly, name, /],
   ])('%j is refused, and why', (given, fault) => {
@@ -219,7 +219,7 @@ describe('The options of the cookie', () => {
       ],
     ],
     [{ name: '' }, [`'cookie.name' is ''; allowed: a token of letters, digits and !#$%&'*+-.^_\`|~`]],
-    [{ path: 'app' }, [`'cookie.path' is 'app'; allowed: a text that begins with /`]],
+    [{ path: 'app' }, [`'cookie.path' is 'app'; allowed: a string that begins with /`]],
     [{ secure: 'yes' }, [`'cookie.secure' is 'yes'; allowed: true, false, 'auto'`]],
     [{ httpOnly: null }, [`'cookie.httpOnly' is null; allowed: true or false`]],
   ])('may not be %j', (cookie, faults) => expect(faultsOf({ cookie })).toEqual(faults));

@@ -15,7 +15,7 @@ const KEY = 'first key of at least 32 characters.';
 const OTHER_KEY = Buffer.alloc(32, 'other');
 
 const plain = new RecordCodec();
-const sealed = new RecordCodec(new AesGcmCipher([KEY]));
+const sealed = new RecordCodec({ cipher: new AesGcmCipher([KEY]) });
 
 const CODECS: [string, RecordCodec][] = [
   ['plain', plain],
@@ -168,13 +168,13 @@ describe('An encrypted record', () => {
   });
 
   it('does not open with another key', () => {
-    const stranger = new RecordCodec(new AesGcmCipher([OTHER_KEY]));
+    const stranger = new RecordCodec({ cipher: new AesGcmCipher([OTHER_KEY]) });
     expect(() => stranger.decode('handle', bytes)).toThrow(/is not configured/);
   });
 
   it('opens with any of the keys, and is written with the first', () => {
-    const rotated = new RecordCodec(new AesGcmCipher([OTHER_KEY, KEY]));
-    const onlyNew = new RecordCodec(new AesGcmCipher([OTHER_KEY]));
+    const rotated = new RecordCodec({ cipher: new AesGcmCipher([OTHER_KEY, KEY]) });
+    const onlyNew = new RecordCodec({ cipher: new AesGcmCipher([OTHER_KEY]) });
     expect(rotated.decode('handle', bytes)).toMatchObject({ kind: 'session' });
     expect(onlyNew.decode('handle', rotated.encode('handle', content()))).toEqual(content());
     expect(() => sealed.decode('handle', rotated.encode('handle', content()))).toThrow(UnreadableRecordError);
