@@ -11,6 +11,7 @@ import { needsInterceptor, SessionInterceptor } from './http/session.interceptor
 import { resolveOptions } from './options/resolve-options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from './options/resolved-options.js';
 import type { ServerSessionOptions } from './options/session-options.js';
+import { loadBackEnds } from './repositories/back-ends.js';
 import { createRepository } from './repositories/repository.factory.js';
 import { SessionRepository } from './repositories/session-repository.js';
 import { AesGcmCipher } from './storage/record.cipher.js';
@@ -29,7 +30,7 @@ const PROVIDERS: Provider[] = [
   {
     provide: RESOLVED_OPTIONS,
     inject: [MODULE_OPTIONS_TOKEN],
-    useFactory: (options: ServerSessionOptions) => resolveOptions(options),
+    useFactory: async (options: ServerSessionOptions) => resolveOptions(options, await loadBackEnds(options)),
   },
   {
     provide: SessionRepository,

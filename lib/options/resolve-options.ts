@@ -1,11 +1,11 @@
 import { SessionOptionsError } from '../errors.js';
+import { type BackEndOptions, type GivenBackEnds, SESSION_TYPES } from '../repositories/back-ends.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../storage/session-serializer.js';
-import { checkBackEnds } from './back-end.options.js';
 import { resolveCookie } from './cookie.options.js';
 import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
-import { SESSION_TYPES, type ServerSessionOptions } from './session-options.js';
+import type { ServerSessionOptions } from './session-options.js';
 
 const SECOND = 1000;
 const DAY = 24 * 60 * 60 * SECOND;
@@ -17,9 +17,10 @@ const MIN_ENCRYPTION_KEY = 32;
 /**
  * Checks the options and fills in the defaults.
  *
+ * @param backEnds what `loadBackEnds` has loaded for these options. A group of a back end that is not among them is not checked.
  * @throws SessionOptionsError naming everything that is wrong, at once.
  */
-export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessionOptions {
+export function resolveOptions(given: ServerSessionOptions = {}, backEnds: GivenBackEnds = new Map()): ResolvedSessionOptions {
   const faults: string[] = [];
   if (!isObject(given))
     throw new SessionOptionsError([`the options are ${given === null ? 'null' : `a ${typeof given}`}; allowed: an object`]);
@@ -51,12 +52,26 @@ export function resolveOptions(given: ServerSessionOptions = {}): ResolvedSessio
     maxSessionsPerPrincipal: resolveMaxSessions(read),
     onMaxSessions: read.oneOf('onMaxSessions', ['evict-oldest', 'reject'], 'evict-oldest'),
     meta: read.check('meta', undefined, 'a function of the request', (value) => typeof value === 'function'),
-    ...checkBackEnds(read),
+    ...resolveBackEnds(read, backEnds),
   };
   if (resolved.touchInterval >= lifetime) read.fault('touchInterval', given.touchInterval, `less than 'lifetime'`);
   read.rejectUnknown();
   if (faults.length > 0) throw new SessionOptionsError(faults);
   return resolved;
+}
+
+/** The groups of options of all back ends, as they are given. */
+function resolveBackEnds(read: OptionReader, backEnds: GivenBackEnds): BackEndOptions {
+  const groups: Record<string, unknown> = {};
+  for (const name of SESSION_TYPES) {
+    // It has no options: such a group is reported as unknown.
+    if (name === 'null') continue;
+    const group = read.raw(name);
+    if (group === undefined) continue;
+    backEnds.get(name)?.check?.(read.group(name));
+    groups[name] = group;
+  }
+  return groups;
 }
 
 function resolveSecrets(read: OptionReader): readonly string[] {

@@ -1,4 +1,5 @@
-import type { ServerSessionOptions, SessionCookieOptions, SessionType } from './session-options.js';
+import type { BackEndOptions, SessionType } from '../repositories/back-ends.js';
+import type { ServerSessionOptions, SessionCookieOptions } from './session-options.js';
 
 type CookieDefaults = Required<Omit<SessionCookieOptions, 'domain'>> & Pick<SessionCookieOptions, 'domain'>;
 
@@ -7,19 +8,7 @@ export const RESOLVED_OPTIONS = Symbol('ServerSession.options');
 
 /** The options once checked, with every default filled in. Spans of time are in milliseconds. */
 export interface ResolvedSessionOptions extends Readonly<
-  Pick<
-    ServerSessionOptions,
-    | 'repository'
-    | 'encryption'
-    | 'meta'
-    | 'maxSessionsPerPrincipal'
-    | 'memory'
-    | 'redis'
-    | 'memcached'
-    | 'filesystem'
-    | 'mongodb'
-    | 'typeorm'
-  >
+  BackEndOptions & Pick<ServerSessionOptions, 'repository' | 'encryption' | 'meta' | 'maxSessionsPerPrincipal'>
 > {
   readonly type: SessionType;
   readonly permanent: boolean;

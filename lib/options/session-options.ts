@@ -1,20 +1,13 @@
 import type { Type } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { FilesystemSessionOptions } from '../repositories/filesystem/filesystem.options.js';
-import type { MemcachedSessionOptions } from '../repositories/memcached/memcached.options.js';
-import type { MemorySessionOptions } from '../repositories/memory/memory.options.js';
-import type { MongodbSessionOptions } from '../repositories/mongodb/mongodb.options.js';
-import type { RedisSessionOptions } from '../repositories/redis/redis.options.js';
-import type { TypeormSessionOptions } from '../repositories/typeorm/typeorm.options.js';
+import type { BackEndOptions, SessionType } from '../repositories/back-ends.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
 import type { SessionSerializer } from '../storage/session-serializer.js';
 
 /** A span of time: a number of seconds, or a string as in `'500ms'`, `'20m'`, `'14d'`. */
 export type Duration = number | string;
 
-/** The back ends. */
-export const SESSION_TYPES = ['null', 'memory', 'redis', 'memcached', 'filesystem', 'mongodb', 'typeorm'] as const;
-export type SessionType = (typeof SESSION_TYPES)[number];
+export type { SessionType };
 
 /** The session cookie. */
 export interface SessionCookieOptions {
@@ -57,8 +50,8 @@ export interface SessionRequest {
   readonly ip?: string | undefined;
 }
 
-/** The options of `ServerSessionModule.forRoot`. */
-export interface ServerSessionOptions {
+/** The options of `ServerSessionModule.forRoot`, and a group of options under the name of each back end. */
+export interface ServerSessionOptions extends BackEndOptions {
   /**
    * The back end. With `'null'` the session reads as empty and a write throws `NullSessionError`.
    * @default 'null'
@@ -101,18 +94,6 @@ export interface ServerSessionOptions {
   hashIds?: boolean;
   /** The cookie. */
   cookie?: SessionCookieOptions;
-  /** For `type: 'memory'`. */
-  memory?: MemorySessionOptions;
-  /** For `type: 'redis'`. */
-  redis?: RedisSessionOptions;
-  /** For `type: 'memcached'`. */
-  memcached?: MemcachedSessionOptions;
-  /** For `type: 'filesystem'`. */
-  filesystem?: FilesystemSessionOptions;
-  /** For `type: 'mongodb'`. */
-  mongodb?: MongodbSessionOptions;
-  /** For `type: 'typeorm'`. */
-  typeorm?: TypeormSessionOptions;
   /**
    * How often sliding expiry is written, at the most.
    * @default a tenth of `lifetime`, at most 60 s

@@ -1,6 +1,7 @@
 import type { ModuleRef } from '@nestjs/core';
+import type { OptionReader } from '../options/option-reader.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionType } from '../options/session-options.js';
+import { BACK_ENDS } from './back-ends.js';
 import { SessionRepository } from './session-repository.js';
 
 /** What a back end is made from. */
@@ -10,24 +11,25 @@ export interface RepositoryContext {
   readonly moduleRef: ModuleRef;
 }
 
-type CreateRepository = (context: RepositoryContext) => Promise<SessionRepository>;
-
-/** Each back end is imported only when it is chosen, and with it its client package. */
-const BACK_ENDS: Record<SessionType, CreateRepository> = {
-  null: async () => new (await import('./null/null-session.repository.js')).NullSessionRepository(),
-  memory: async ({ options }) => new (await import('./memory/memory-session.repository.js')).MemorySessionRepository(options.memory),
-  filesystem: async ({ options }) =>
-    new (await import('./filesystem/filesystem-session.repository.js')).FilesystemSessionRepository(options.filesystem, options),
-  redis: async ({ options }) => (await import('./redis/redis-session.repository.js')).RedisSessionRepository.create(options),
-  memcached: async (context) => (await import('./memcached/memcached-session.repository.js')).MemcachedSessionRepository.create(context),
-  mongodb: async (context) => (await import('./mongodb/mongodb-session.repository.js')).MongodbSessionRepository.create(context),
-  typeorm: async (context) => (await import('./typeorm/typeorm-session.repository.js')).TypeormSessionRepository.create(context),
-};
+/**
+ * A back end, as the options file of its folder defines it. To add one: copy a folder, and add a line to `BACK_ENDS`.
+ *
+ * @typeParam Options its group of options; undefined for a back end without any.
+ */
+export interface BackEnd<Options = unknown> {
+  /** Checks its group of options, and reports what is wrong to the reader. */
+  readonly check?: (read: OptionReader) => void;
+  /** Makes the repository. Imports it, and its client package, only now. */
+  create(context: RepositoryContext): Promise<SessionRepository>;
+  /** The type of its options for the compiler. Never set. */
+  readonly options?: Options;
+}
 
 /** The repository of the chosen back end, or the application's own. */
 export async function createRepository(options: ResolvedSessionOptions, moduleRef: ModuleRef): Promise<SessionRepository> {
   const { repository, type } = options;
   if (repository instanceof SessionRepository) return repository;
   if (repository !== undefined) return moduleRef.create(repository);
-  return BACK_ENDS[type]({ options, moduleRef });
+  const backEnd = await BACK_ENDS[type]();
+  return backEnd.create({ options, moduleRef });
 }

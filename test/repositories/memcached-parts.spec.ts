@@ -1,20 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { MemcacheClient } from 'memcache-client';
-import { type ServerSessionOptions } from 'nestjs-server-session';
-import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { MemcachedClock } from '../../lib/repositories/memcached/memcached.clock.js';
 import { serversOf } from '../../lib/repositories/memcached/memcached.options.js';
 import { nodeFor } from '../../lib/repositories/memcached/rendezvous.js';
+import { faultsOf as faults } from '../support/resolve-options.js';
 
 describe('The options of memcached', () => {
-  const faultsOf = (memcached: unknown): string => {
-    try {
-      resolveOptions({ type: 'memcached', memcached } as ServerSessionOptions);
-      return '';
-    } catch (error) {
-      return String(error);
-    }
-  };
+  const faultsOf = (memcached: unknown): string => faults({ type: 'memcached', memcached }).join();
 
   it('may be left out', () => {
     expect(serversOf({})).toEqual(['127.0.0.1:11211']);

@@ -8,6 +8,7 @@ import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { RedisSessionRepository } from '../../lib/repositories/redis/redis-session.repository.js';
 import { startRedis, TcpProxy, type TestServer } from '../servers/index.js';
 import { eventually } from '../support/eventually.js';
+import { resolve } from '../support/resolve-options.js';
 
 const PREFIX = 'near:';
 const LIFETIME = 60_000;
@@ -188,7 +189,7 @@ describe('The near cache', () => {
 
   it('is refused on a Cluster, with every other fault of its options', () => {
     const options = { type: 'redis', redis: { nodes: [{ host: 'a', port: 1 }], nearCache: { maxEntries: 0, size: 1 } } } as const;
-    expect(() => resolveOptions(options as never)).toThrow(SessionOptionsError);
-    expect(() => resolveOptions(options as never)).toThrow(/redis\.nearCache'[^]*redis\.nearCache\.maxEntries'[^]*redis\.nearCache\.size'/);
+    expect(() => resolve(options)).toThrow(SessionOptionsError);
+    expect(() => resolve(options)).toThrow(/redis\.nearCache'[^]*redis\.nearCache\.maxEntries'[^]*redis\.nearCache\.size'/);
   });
 });

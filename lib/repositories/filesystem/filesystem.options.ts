@@ -1,4 +1,5 @@
 import type { OptionReader } from '../../options/option-reader.js';
+import type { BackEnd } from '../repository.factory.js';
 
 /** Where and how the filesystem back end keeps sessions. */
 export interface FilesystemSessionOptions {
@@ -22,7 +23,13 @@ export interface FilesystemSessionOptions {
 
 export const FILESYSTEM_DEFAULTS = { dir: 'server_session', threshold: 500, mode: 0o600 };
 
-export function checkFilesystemOptions(read: OptionReader): void {
+export const backEnd: BackEnd<FilesystemSessionOptions> = {
+  check: checkFilesystemOptions,
+  create: async ({ options }) =>
+    new (await import('./filesystem-session.repository.js')).FilesystemSessionRepository(options.filesystem, options),
+};
+
+function checkFilesystemOptions(read: OptionReader): void {
   read.check('dir', FILESYSTEM_DEFAULTS.dir, 'the path of a folder', (value) => typeof value === 'string' && value !== '');
   read.integer('threshold', FILESYSTEM_DEFAULTS.threshold, 0);
   const mode = read.integer('mode', FILESYSTEM_DEFAULTS.mode, 0, 0o777);

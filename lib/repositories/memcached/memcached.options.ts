@@ -1,6 +1,7 @@
 /** @ts-ignore In an application without memcache-client this type is `any`, so that its own types can still be checked. */
 import type { MemcacheClient } from 'memcache-client';
 import { isObject, type OptionReader } from '../../options/option-reader.js';
+import type { BackEnd } from '../repository.factory.js';
 
 /** Which Memcached: a client of yours, or the addresses of one or more servers. */
 export type MemcachedSessionOptions =
@@ -21,7 +22,12 @@ const DEFAULT_PORT = 11211;
 // The client package divides an address at its first colon, so an IPv6 address does not get through it.
 const ADDRESS = /^(?<host>[A-Za-z0-9._-]+)(?::(?<port>\d{1,5}))?$/;
 
-export function checkMemcachedOptions(read: OptionReader): void {
+export const backEnd: BackEnd<MemcachedSessionOptions> = {
+  check: checkMemcachedOptions,
+  create: async (context) => (await import('./memcached-session.repository.js')).MemcachedSessionRepository.create(context),
+};
+
+function checkMemcachedOptions(read: OptionReader): void {
   const client = read.check('client', undefined, "a MemcacheClient of the package 'memcache-client', of one server", isSingleClient);
   const servers = read.check(
     'servers',

@@ -1,4 +1,5 @@
 import type { OptionReader } from '../../options/option-reader.js';
+import type { BackEnd } from '../repository.factory.js';
 
 /** A mongoose `Connection`, as far as it is used: any version of mongoose will do. */
 export interface MongooseConnection {
@@ -63,7 +64,12 @@ const WAYS = ['connection', 'connectionName', 'uri'] as const;
 const DATABASE = /^[^/\\. "$*<>:|?\0]{1,63}$/;
 const COLLECTION = /^(?!system\.)[^$\0]{1,200}$/;
 
-export function checkMongodbOptions(read: OptionReader): void {
+export const backEnd: BackEnd<MongodbSessionOptions> = {
+  check: checkMongodbOptions,
+  create: async (context) => (await import('./mongodb-session.repository.js')).MongodbSessionRepository.create(context),
+};
+
+function checkMongodbOptions(read: OptionReader): void {
   read.check('connection', undefined, 'a mongoose Connection', isConnection);
   read.check('connectionName', undefined, 'the connectionName of a MongooseModule.forRoot', (value) => matches(value, /./));
   read.check('uri', undefined, 'a URI as in mongodb://127.0.0.1:27017', (value) => matches(value, /^mongodb(\+srv)?:\/\/[^/]/));

@@ -1,6 +1,7 @@
 /** @ts-ignore In an application without ioredis these types are `any`, so that its own types can still be checked. */
 import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { OptionReader } from '../../options/option-reader.js';
+import type { BackEnd } from '../repository.factory.js';
 import type { NearCacheBounds } from './near-cache.js';
 
 /** Sessions kept in the process, and forgotten as soon as the server says that they have changed. */
@@ -38,7 +39,12 @@ type RedisTarget =
     } & ClusterOptions)
   | RedisOptions;
 
-export function checkRedisOptions(read: OptionReader): void {
+export const backEnd: BackEnd<RedisSessionOptions> = {
+  check: checkRedisOptions,
+  create: async ({ options }) => (await import('./redis-session.repository.js')).RedisSessionRepository.create(options),
+};
+
+function checkRedisOptions(read: OptionReader): void {
   read.check('client', undefined, 'an ioredis client', isRedisClient);
   read.check('url', undefined, 'a URL as in redis://127.0.0.1:6379', isRedisUrl);
   const nodes = read.check('nodes', undefined, 'an array of cluster nodes', (value) => Array.isArray(value) && value.length > 0);

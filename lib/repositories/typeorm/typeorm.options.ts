@@ -1,4 +1,5 @@
 import type { OptionReader } from '../../options/option-reader.js';
+import type { BackEnd } from '../repository.factory.js';
 import { fromConnectionUrl, URL_RULE } from './connection-url.js';
 import type { SqlDataSource } from './data-source.types.js';
 import { SQL_DATABASE_TYPES, type SqlDatabaseType } from './dialects/dialects.js';
@@ -33,7 +34,12 @@ export interface TypeormSessionOptions {
 const ABOUT_TABLE = ['table', 'schema', 'createTable'];
 const APPLICATIONS = ['dataSource', 'dataSourceName'];
 
-export function checkTypeormOptions(read: OptionReader): void {
+export const backEnd: BackEnd<TypeormSessionOptions> = {
+  check: checkTypeormOptions,
+  create: async (context) => (await import('./typeorm-session.repository.js')).TypeormSessionRepository.create(context),
+};
+
+function checkTypeormOptions(read: OptionReader): void {
   read.check('dataSource', undefined, 'a DataSource of TypeORM', isDataSource);
   read.check('dataSourceName', undefined, 'the name of a DataSource', (value) => typeof value === 'string' && value !== '');
   read.check('url', undefined, URL_RULE, (value) => typeof value === 'string' && fromConnectionUrl(value) !== undefined);

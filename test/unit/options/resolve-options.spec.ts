@@ -7,21 +7,9 @@ import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../../../lib/options/resolved-options.js';
 import { MemorySessionRepository } from '../../../lib/repositories/memory/memory-session.repository.js';
 import { FUZZ_RUNS } from '../../support/fuzz.js';
+import { faultsOf, resolve } from '../../support/resolve-options.js';
 
 const KEY = 'k'.repeat(32);
-
-/** What a user of plain JavaScript may write. */
-const resolve = (given: unknown): ResolvedSessionOptions => resolveOptions(given as ServerSessionOptions);
-
-function faultsOf(given: unknown): readonly string[] {
-  try {
-    resolve(given);
-  } catch (error) {
-    if (error instanceof SessionOptionsError) return error.faults;
-    throw error;
-  }
-  return [];
-}
 
 class Plain extends SessionSerializer {
   constructor(override readonly name: string) {
