@@ -2,11 +2,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Logger } from '@nestjs/common';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inspect } from 'node:util';
 import { UnreadableRecordError } from '../../lib/errors.js';
+import { files } from '../../lib/repositories/filesystem/files.js';
 import { FilesystemSessionRepository } from '../../lib/repositories/filesystem/filesystem-session.repository.js';
+import { eventually } from '../support/eventually.js';
+import { callCountOf, callsOf } from '../support/file-calls.js';
 
 const LONG = 600_000;
 let dir: string;
@@ -66,7 +70,7 @@ describe('filesystem', () => {
     });
 
     it('keep prefixes apart, whatever they contain', async () => {
-      const prefixes = ['a', 'A:', '../a', 'a/b', '.', '..', '*', '', 'a%b'];
+      const prefixes = ['a', 'A:', 'A_3A', 'A_5F3A', 'a_b', '../a', 'a/b', '.', '..', '*', '', '_', 'a%b', 'é', '_C3_A9'];
       const repositories = prefixes.map((keyPrefix) => new FilesystemSessionRepository({ dir: home }, { keyPrefix }));
       for (const [index, one] of repositories.entries()) await one.create('handle', { payload: Buffer.from(prefixes[index] ?? '') }, LONG);
       for (const [index, one] of repositories.entries())
@@ -97,6 +101,114 @@ describe('filesystem', () => {
       const found = await repository.read('handle');
       await repository.update('handle', { payload: Buffer.from('last') }, found?.version ?? '', LONG);
       expect(await versionsOf('handle')).toHaveLength(1);
+    });
+  });
+
+  it('needs 16 calls of the system for a change, the read before it included', async () => {
+    await create('handle', 'first');
+    const calls = await callsOf(async () => {
+      const found = await repository.read('handle');
+      await repository.update('handle', { payload: Buffer.from('second') }, found?.version ?? '', LONG);
+    });
+    expect(calls).toEqual({
+      readdir: 3,
+      open: 2,
+      fstat: 1,
+      read: 1,
+      close: 2,
+      lstatExact: 1,
+      write: 1,
+      setTimes: 1,
+      flush: 1,
+      link: 1,
+      unlink: 2,
+    });
+  });
+
+  describe('the folder', () => {
+    const boot = (mode?: number): Promise<void> =>
+      new FilesystemSessionRepository({ dir: home, ...(mode && { mode }) }, { keyPrefix: 'session:' }).onModuleInit();
+
+    it.each([0o777, 0o775, 0o702])('is refused at boot when others may write to it: mode %o', async (mode) => {
+      for (const path of [home, root]) {
+        await chmod(path, mode);
+        await expect(boot()).rejects.toThrow(/^\[ServerSession\] the session folder '.+' may be written to .+ Run: chmod go-w '/);
+        await chmod(path, 0o700);
+        await boot();
+      }
+    });
+
+    it('may be one that the group may write to, where the files may be as well', async () => {
+      await chmod(root, 0o770);
+      await boot(0o660);
+    });
+
+    it('may be in one like /tmp, where users can only rename what is theirs', async () => {
+      await chmod(home, 0o1777);
+      await boot();
+    });
+
+    const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
+    itAsRoot('is refused at boot when it belongs to another user', async () => {
+      for (const path of [home, root]) {
+        await chown(path, 65_534, 65_534);
+        await expect(boot()).rejects.toThrow(/belongs to another user \(uid 65534.+ Run: chown -R 0 '/);
+        await chown(path, 0, 0);
+      }
+    });
+  });
+
+  describe('an error', () => {
+    it('has no path, which would name the session', async () => {
+      await create('secret-handle');
+      await writeFile(join(root, 'fi'), 'a file in the place of a folder');
+      await chmod(join(root, 'tmp'), 0o700);
+      const errors = [
+        await create('file').catch((error: unknown) => error),
+        await repository.update('secret-handle', { payload: Buffer.alloc(1) }, '1', Number.NaN).catch((error: unknown) => error),
+      ];
+      expect(errors[0]).toHaveProperty('code', 'ENOTDIR');
+      for (const error of errors) {
+        const shown = inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error) + String((error as Error).stack);
+        expect(shown).not.toMatch(/secret-handle|\/fi|session_3A/);
+      }
+    });
+  });
+
+  describe('a walk over many sessions', () => {
+    const callsMeanwhile = async (): Promise<unknown> => {
+      // What was under way comes to its end.
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return callsOf(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    };
+    const fill = async (): Promise<void> => {
+      const filling = new FilesystemSessionRepository({ dir: home, threshold: 0 }, { keyPrefix: 'session:' });
+      for (let index = 10; index < 40; index++) await filling.create(`${index}`, { payload: Buffer.from('text') }, LONG);
+    };
+    const slow = (): FilesystemSessionRepository => {
+      const entries = files.entries;
+      jest.spyOn(files, 'entries').mockImplementation(async (path) => {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        return entries(path);
+      });
+      return new FilesystemSessionRepository({ dir: home, threshold: 0 }, { keyPrefix: 'session:', storeTimeout: 5 });
+    };
+
+    it('stops when its caller does not wait any more', async () => {
+      await fill();
+      const hurried = slow();
+      await expect(hurried.list({ limit: 100 })).rejects.toThrow('within 5 ms');
+      await expect(hurried.count({})).rejects.toThrow('within 50 ms');
+      expect(await callsMeanwhile()).toEqual({});
+    });
+
+    it('stops when the application ends', async () => {
+      await fill();
+      const ending = slow();
+      const purge = ending.purgeExpired();
+      ending.onApplicationShutdown();
+      await expect(purge).rejects.toThrow('has ended');
+      expect(await callsMeanwhile()).toEqual({});
     });
   });
 
@@ -245,6 +357,31 @@ describe('filesystem', () => {
       ]);
       expect(warn).toHaveBeenCalledTimes(1);
       expect(warn.mock.calls[0]?.[0]).toContain("'filesystem.threshold'");
+    });
+
+    it('a create costs the same beside 20 and beside 600 sessions, and keeps the number', async () => {
+      jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+      const costs: number[] = [];
+      for (const threshold of [20, 600]) {
+        const full = limited(threshold);
+        for (let index = 0; index < threshold; index++) await full.create(`s${threshold}-${index}`, { payload }, LONG);
+        await eventually(async () => expect(await callCountOf(() => new Promise((resolve) => setTimeout(resolve, 30)))).toBe(0));
+        costs.push(await callCountOf(() => full.create(`s${threshold}-new`, { payload }, LONG)));
+        expect(await repository.count({})).toBe(threshold);
+      }
+      expect(Math.abs((costs[0] ?? 0) - (costs[1] ?? 0))).toBeLessThan(10);
+    });
+
+    it('what other processes make is seen, and the longest unused go, whoever made them', async () => {
+      jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+      const [one, other] = [limited(40), limited(40)];
+      for (let index = 0; index < 100; index++)
+        await (index % 2 === 0 ? one : other).create(`session${100 + index}`, { payload }, LONG + index);
+      await eventually(async () => expect((await handles()).length).toBeLessThanOrEqual(45));
+      const left = await handles();
+      expect(left.length).toBeGreaterThan(30);
+      expect(left).toContain('session199');
+      expect(left).not.toContain('session120');
     });
 
     it('0 is no limit', async () => {

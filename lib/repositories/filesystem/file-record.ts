@@ -18,6 +18,16 @@ export const FileRecord = {
     if (head.bytes !== payload.length) throw new UnreadableRecordError('its file was cut off, or is not a session');
     return { payload, principal: typeof head.principal === 'string' ? head.principal : undefined };
   },
+
+  /** The principal, by the beginning of a session file; undefined for one that cannot be read. */
+  principalOf(beginning: Buffer): string | undefined {
+    try {
+      const { principal } = parse(beginning.toString('utf8', 0, Math.max(0, beginning.indexOf(NEWLINE))));
+      return typeof principal === 'string' ? principal : undefined;
+    } catch {
+      return undefined;
+    }
+  },
 };
 
 function parse(line: string): { principal?: unknown; bytes?: unknown } {

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, open, opendir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, orUndefined } from './errno.js';
+import { files, isErrno, orUndefined } from './files.js';
 
-/** What a crash left behind is removed after so long, in milliseconds: nobody is still writing it. */
+/** What a crash left behind is removed after so long, in milliseconds: no process is still writing it. */
 const LEFTOVER_AGE = 60_000;
 
 /** Where files are written before they have a name, and removed sessions wait for their end. */
 export class TemporaryFolder {
+  /** Different in each process. */
+  private readonly name = randomUUID();
+  private count = 0;
+
   /** @param mode of the files; @param folderMode of the folders. */
   constructor(
     private readonly path: string,
@@ -16,23 +19,23 @@ export class TemporaryFolder {
   ) {}
 
   async open(): Promise<void> {
-    await mkdir(this.path, { recursive: true, mode: this.folderMode });
+    await files.mkdirs(this.path, this.folderMode);
   }
 
-  /** A path that nobody else uses. */
+  /** A path that no other writer uses. */
   newPath(): string {
-    return join(this.path, randomUUID());
+    return join(this.path, `${this.name}-${(this.count++).toString(36)}`);
   }
 
-  /** A new folder with one file in it. */
+  /** A new folder with one file in it, complete and on the disk when this resolves. */
   async writeFolder(name: string, content: Buffer, expiry: number): Promise<string> {
     const folder = this.newPath();
-    await mkdir(folder, { recursive: true, mode: this.folderMode });
+    await this.inFolder(() => files.mkdir(folder, this.folderMode));
     try {
       await this.write(join(folder, name), content, expiry);
       return folder;
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
+      await files.removeAll(folder);
       throw error;
     }
   }
@@ -41,38 +44,43 @@ export class TemporaryFolder {
   async writeFile(content: Buffer, expiry: number): Promise<string> {
     const path = this.newPath();
     try {
-      await this.write(path, content, expiry).catch(async (error: unknown) => {
-        // The folder may have been cleaned away by hand.
-        if (!isErrno(error, 'ENOENT')) throw error;
-        await this.open();
-        await this.write(path, content, expiry);
-      });
+      await this.inFolder(() => this.write(path, content, expiry));
       return path;
     } catch (error) {
-      await rm(path, { force: true });
+      await orUndefined('ENOENT', files.unlink(path));
       throw error;
     }
   }
 
   /** Removes what crashes have left. */
   async purge(now: number): Promise<void> {
-    const folder = await orUndefined('ENOENT', opendir(this.path));
-    if (folder === undefined) return;
-    for await (const { name } of folder) {
+    for (const name of (await orUndefined('ENOENT', files.readdir(this.path))) ?? []) {
       const path = join(this.path, name);
-      const stat = await orUndefined('ENOENT', lstat(path));
-      if (stat !== undefined && now - stat.ctimeMs > LEFTOVER_AGE) await rm(path, { recursive: true, force: true });
+      const stat = await orUndefined('ENOENT', files.lstat(path));
+      if (stat !== undefined && now - stat.ctimeMs > LEFTOVER_AGE) await files.removeAll(path);
     }
   }
 
-  private async write(path: string, content: Buffer, expiry: number): Promise<void> {
-    const file = await open(path, 'wx', this.mode);
+  /** Makes the folder again where it was cleaned away by hand. */
+  private async inFolder(write: () => Promise<void>): Promise<void> {
     try {
-      await file.writeFile(content);
-      await file.datasync();
-      await file.utimes(new Date(), new Date(expiry));
+      await write();
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await this.open();
+      await write();
+    }
+  }
+
+  /** The expiry goes before the flush, so that it is on the disk with the content. */
+  private async write(path: string, content: Buffer, expiry: number): Promise<void> {
+    const file = await files.open(path, 'wx', this.mode);
+    try {
+      for (let offset = 0; offset < content.length;) offset += await files.write(file, content, offset);
+      await files.setTimes(file, expiry);
+      await files.flush(file);
     } finally {
-      await file.close();
+      await files.close(file);
     }
   }
 }

@@ -1,14 +1,13 @@
-import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { orUndefined } from './errno.js';
+import { files, orUndefined } from './files.js';
 
 /**
  * A writer that has linked its version looks around at once. One that has not done so after so long, in milliseconds, has died,
- * or nobody waits for its answer any more.
+ * or its client no longer waits for the answer.
  */
 export const WRITER_PATIENCE = 10_000;
 
-/** A superseded version that nobody looks for any more, but that cannot go before its predecessors. */
+/** A superseded version that no writer looks for any more, but that cannot go before its predecessors. */
 const SETTLED = '.old';
 const NAME = /^([1-9]\d{0,14})(\.old)?$/;
 
@@ -19,26 +18,35 @@ export interface VersionFiles {
   readonly settled: readonly number[];
 }
 
-/** One look at a folder. There are no versions where there is no folder. */
-export async function listVersions(folder: string): Promise<VersionFiles> {
-  const names = (await orUndefined('ENOENT', readdir(folder))) ?? [];
-  const found = names.map((name) => NAME.exec(name)).filter((match) => match !== null);
-  const numbers = (suffix: string | undefined): number[] =>
-    found
-      .filter((match) => match[2] === suffix)
-      .map((match) => Number(match[1]))
-      .sort((a, b) => a - b);
-  return { plain: numbers(undefined), settled: numbers(SETTLED) };
+/** A state of a handle, without its content. */
+export interface VersionStat {
+  readonly version: number;
+  /** Epoch milliseconds. */
+  readonly expiry: number;
+  /** When the file was last touched, linked or written, in epoch milliseconds. */
+  readonly changedAt: number;
 }
 
-/** Until when the newest version lives, in epoch milliseconds; undefined where there is none. Opens no file. */
-export async function expiryOf(folder: string): Promise<number | undefined> {
-  for (;;) {
-    const latest = (await listVersions(folder)).plain.at(-1);
-    if (latest === undefined) return undefined;
-    const stat = await orUndefined('ENOENT', lstat(versionPath(folder, latest)));
+/** One look at a folder. There are no versions where there is no folder. */
+export async function listVersions(folder: string): Promise<VersionFiles> {
+  const plain: number[] = [];
+  const settled: number[] = [];
+  for (const name of (await orUndefined(['ENOENT', 'ENOTDIR'], files.readdir(folder))) ?? []) {
+    const match = NAME.exec(name);
+    if (match) (match[2] === undefined ? plain : settled).push(Number(match[1]));
+  }
+  const ascending = (a: number, b: number): number => a - b;
+  return { plain: plain.sort(ascending), settled: settled.sort(ascending) };
+}
+
+/** The newest version; undefined where there is none. Opens no file. */
+export async function newestOf(folder: string, versions?: VersionFiles): Promise<VersionStat | undefined> {
+  for (let look = versions; ; look = undefined) {
+    const version = (look ?? (await listVersions(folder))).plain.at(-1);
+    if (version === undefined) return undefined;
+    const stat = await orUndefined('ENOENT', files.lstat(versionPath(folder, version)));
     // If it was superseded between the two looks, there is a newer one.
-    if (stat !== undefined) return stat.mtimeMs;
+    if (stat !== undefined) return { version, expiry: stat.mtimeMs, changedAt: stat.ctimeMs };
   }
 }
 
@@ -51,13 +59,13 @@ export async function expiryOf(folder: string): Promise<number | undefined> {
 export async function removeSuperseded(folder: string, { plain, settled }: VersionFiles, mine?: number): Promise<void> {
   const superseded = [...settled, ...plain.slice(0, -1)].sort((a, b) => a - b);
   for (const version of superseded) {
-    if (settled.includes(version)) await rm(settledPath(folder, version), { force: true });
+    if (settled.includes(version)) await remove(settledPath(folder, version));
     if (!plain.includes(version)) continue;
     if (version !== mine && !(await isAbandoned(folder, version))) {
       if (mine !== undefined && mine > version) await settle(folder, mine);
       return;
     }
-    await rm(versionPath(folder, version), { force: true });
+    await remove(versionPath(folder, version));
   }
 }
 
@@ -69,15 +77,19 @@ export function settledPath(folder: string, version: number): string {
   return versionPath(folder, version) + SETTLED;
 }
 
+async function remove(path: string): Promise<void> {
+  await orUndefined('ENOENT', files.unlink(path));
+}
+
 async function settle(folder: string, version: number): Promise<void> {
-  await orUndefined('ENOENT', rename(versionPath(folder, version), settledPath(folder, version)));
+  await orUndefined('ENOENT', files.rename(versionPath(folder, version), settledPath(folder, version)));
 }
 
 /** A version is superseded when its successor is linked, which is at most as long ago as that one was last changed. */
 async function isAbandoned(folder: string, version: number): Promise<boolean> {
   const successor = version + 1;
   for (const path of [versionPath(folder, successor), settledPath(folder, successor), versionPath(folder, version)]) {
-    const stat = await orUndefined('ENOENT', lstat(path));
+    const stat = await orUndefined('ENOENT', files.lstat(path));
     if (stat !== undefined) return Date.now() - stat.ctimeMs > WRITER_PATIENCE;
   }
   return true;
