@@ -2,6 +2,7 @@ import {
   BadRequestException,
   ConflictException,
   HttpException,
+  InternalServerErrorException,
   NotImplementedException,
   PayloadTooLargeException,
   ServiceUnavailableException,
@@ -181,6 +182,21 @@ export class TooManySessionsError extends ConflictException {
     super();
     this.name = 'TooManySessionsError';
     explain(this, `a log-in was refused: its principal has ${limit} sessions already (option 'maxSessionsPerPrincipal')`);
+  }
+}
+
+/**
+ * A new id, or a session that begins, could not be told to the client any more: the head of the response has left. The session is as it was.
+ * Reaches a client as 500, where one is still listening.
+ */
+export class SessionHeadersSentError extends InternalServerErrorException {
+  constructor(operation: string) {
+    super();
+    this.name = 'SessionHeadersSentError';
+    explain(
+      this,
+      `${operation}: the client cannot be told its id any more; do it before the first byte of the response, or in a request of HTTP`,
+    );
   }
 }
 

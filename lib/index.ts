@@ -1,6 +1,6 @@
 export { type RevokeAllQuery, type SessionPage, type SessionQuery, SessionService } from './admin/session.service.js';
 export { OnSessionEvent } from './admin/on-session-event.decorator.js';
-export { Session } from './http/session.decorators.js';
+export { Session, UseSession } from './http/session.decorators.js';
 export {
   InvalidSessionCursorError,
   MissingPackageError,
@@ -9,6 +9,7 @@ export {
   ReadOnlySessionError,
   ReservedSessionKeyError,
   SessionConflictError,
+  SessionHeadersSentError,
   SessionListingNotSupportedError,
   SessionOptionsError,
   SessionSerializationError,
@@ -19,7 +20,6 @@ export {
   TooManySessionsError,
   UnreadableRecordError,
 } from './errors.js';
-export { UseSession } from './http/handler-usage.js';
 export { SessionInterceptor } from './http/session.interceptor.js';
 export { sessionOptionsFromEnv } from './options/options-from-env.js';
 export type {
@@ -28,6 +28,7 @@ export type {
   ServerSessionOptionsFactory,
   SessionCookieOptions,
   SessionRequest,
+  SessionTransportOption,
   SessionType,
 } from './options/session-options.js';
 export type { FilesystemSessionOptions } from './repositories/filesystem/filesystem.options.js';

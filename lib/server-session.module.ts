@@ -1,13 +1,12 @@
 import { Module, type Provider } from '@nestjs/common';
-import { APP_INTERCEPTOR, DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner, ModuleRef } from '@nestjs/core';
+import { DiscoveryModule, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ADMINISTRATION } from './admin/administration.providers.js';
 import { PrincipalLimit } from './admin/principal-limit.js';
 import { SessionService } from './admin/session.service.js';
-import { HttpBridge } from './http/http-bridge.js';
-import { RequestSessions } from './http/request-sessions.js';
-import { SecureCookieAdvice } from './http/secure-cookie-advice.js';
-import { SessionCookie } from './http/session-cookie.js';
-import { needsInterceptor, SessionInterceptor } from './http/session.interceptor.js';
+import { HttpConnection } from './http/http-connection.js';
+import { SessionOptionsError } from './errors.js';
+import { RequestSessions } from './http/request-session.js';
+import { SessionTransport } from './http/session-transport.js';
 import { resolveOptions } from './options/resolve-options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from './options/resolved-options.js';
 import type { ServerSessionOptions } from './options/session-options.js';
@@ -29,8 +28,11 @@ import { SessionTelemetry } from './telemetry/session-telemetry.js';
 const PROVIDERS: Provider[] = [
   {
     provide: RESOLVED_OPTIONS,
-    inject: [MODULE_OPTIONS_TOKEN],
-    useFactory: async (options: ServerSessionOptions) => resolveOptions(options, await loadBackEnds(options)),
+    inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
+    useFactory: async (options: ServerSessionOptions, modules: ModulesContainer) => {
+      assertSingle(modules);
+      return resolveOptions(options, await loadBackEnds(options));
+    },
   },
   {
     provide: SessionRepository,
@@ -78,20 +80,9 @@ const PROVIDERS: Provider[] = [
     provide: RequestSessions,
     inject: [RESOLVED_OPTIONS, SessionIds, SessionLifecycle],
     useFactory: (options: ResolvedSessionOptions, ids: SessionIds, lifecycle: SessionLifecycle) =>
-      new RequestSessions(lifecycle, new SessionCookie(options, ids), new SecureCookieAdvice(options.cookie.secure)),
+      new RequestSessions(lifecycle, new SessionTransport(options, ids)),
   },
-  {
-    provide: HttpBridge,
-    inject: [HttpAdapterHost, RequestSessions],
-    useFactory: (host: HttpAdapterHost, sessions: RequestSessions) => new HttpBridge(host, sessions),
-  },
-  {
-    // Nest leaves out a global interceptor whose factory gives none.
-    provide: APP_INTERCEPTOR,
-    inject: [RequestSessions, DiscoveryService, MetadataScanner],
-    useFactory: (sessions: RequestSessions, discovery: DiscoveryService, scanner: MetadataScanner) =>
-      needsInterceptor(discovery, scanner) ? new SessionInterceptor(sessions) : undefined,
-  },
+  HttpConnection,
   ...ADMINISTRATION,
 ];
 
@@ -106,3 +97,15 @@ const PROVIDERS: Provider[] = [
  */
 @Module({ imports: [DiscoveryModule], providers: PROVIDERS, exports: [SessionService, SessionRepository] })
 export class ServerSessionModule extends ConfigurableModuleClass {}
+
+/** @throws SessionOptionsError when an application has two registrations: their cookies would overwrite each other. */
+function assertSingle(modules: ModulesContainer): void {
+  const all = Array.from(modules.values());
+  const registrations = all.filter(({ metatype }) => metatype === ServerSessionModule);
+  if (registrations.length < 2) return;
+  const importers = all.filter(({ imports }) => registrations.some((registration) => imports.has(registration)));
+  throw new SessionOptionsError([
+    `ServerSessionModule is registered ${registrations.length} times, in ${importers.map(({ name }) => name).join(' and ')}; allowed: once in an ` +
+      'application, in its root module',
+  ]);
+}

@@ -1,7 +1,7 @@
 import type { Provider } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { SessionOptionsError } from '../errors.js';
-import { RequestSessions } from '../http/request-sessions.js';
+import { RequestSessions } from '../http/request-session.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionEvents } from '../session/session-events.js';

@@ -2,7 +2,8 @@ import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import type { Observable } from 'rxjs';
 import { InvalidSessionCursorError, ReadOnlySessionError } from '../errors.js';
-import { RequestSessions } from '../http/request-sessions.js';
+import { exchangeOf } from '../http/adapters.js';
+import type { RequestSessions } from '../http/request-session.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import type { SessionEvent, SessionEvents } from '../session/session-events.js';
@@ -72,15 +73,14 @@ export class SessionService {
   }
 
   /**
-   * The session of a request, for guards and middleware: loaded once, whoever asks first.
+   * The session of a request, for guards and middleware: loaded once, whoever asks first. For a socket it is read anew each time.
    *
-   * @param source the request, of Express, Fastify or Node, or the context of a guard or interceptor.
-   * @throws SessionStoreError when the store fails.
+   * @param source the request, of Express, Fastify or Node; the context of a guard or interceptor, in HTTP, GraphQL or a gateway; or
+   *   a client of socket.io, in `handleConnection`.
+   * @throws SessionStoreError when the store fails; TypeError where there is no request in what was given.
    */
   async load(source: ExecutionContext | object): Promise<ServerSession> {
-    const session = this.parts.requests.open(source);
-    if (session === undefined) throw new TypeError('[ServerSession] load() was given a context without an HTTP request');
-    return session.load();
+    return this.parts.requests.open(exchangeOf(source), 'switchToHttp' in Object(source)).load();
   }
 
   /**

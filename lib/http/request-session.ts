@@ -1,172 +1,232 @@
 import { HttpException, Logger } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SessionHeadersSentError } from '../errors.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import type { SessionLifecycle } from '../session/session-lifecycle.js';
 import type { SessionState } from '../session/session-state.js';
-import { type HttpExchange, isSecure } from './http-exchange.js';
-import { type GateKeeper, ResponseGate } from './response-gate.js';
-import { describesBody, type HeadHeaders } from './response-head.js';
-import type { SecureCookieAdvice } from './secure-cookie-advice.js';
-import { type CookieIds, NO_IDS, type SessionCookie } from './session-cookie.js';
+import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
+import { commitOnResponse, keepSession, type ResponseMethods, type ResponseSession, sessionOfRequest } from './commit-on-response.js';
+import { addToHead, describesBody } from './response-head.js';
+import { NO_IDS, type RequestIds } from './session-cookie.js';
+import type { SessionTransport } from './session-transport.js';
 
 const logger = new Logger('ServerSession');
+let hasToldOfForeignSession = false;
+const YES = (): boolean => true;
 
-/**
- * The session of one HTTP request: loaded once, whoever asks first, and committed before the response ends. It is the
- * keeper of the response's gate.
- */
-export class RequestSession implements GateKeeper {
-  private readonly cookies: CookieIds;
-  /** The exit of the response. */
-  readonly gate: ResponseGate | undefined;
-  private loading: Promise<ServerSession> | undefined;
-  private state: SessionState | undefined;
-  private session: ServerSession | undefined;
+/** The sessions of an application's requests. */
+export class RequestSessions {
+  constructor(
+    readonly manager: SessionLifecycle,
+    readonly transport: SessionTransport,
+  ) {}
+
+  /**
+   * The session of a request: the same one, whoever asks.
+   *
+   * @param isFinal whether the request has arrived at its handler, so that no framework exchanges its prototype any more.
+   */
+  open(exchange: Exchange, isFinal: boolean): RequestSession {
+    // A socket outlives many messages: each reads its session anew.
+    const key = (exchange.message ?? exchange.raw) as IncomingMessage;
+    let session = sessionOfRequest<RequestSession>(key);
+    if (session === undefined || session.sessions !== this) {
+      session = new RequestSession(exchange, this);
+      keepSession(key, session);
+    }
+    session.meet(exchange, isFinal);
+    return session;
+  }
+}
+
+/** The session of one request: loaded once, whoever asks first, and committed before the response ends. */
+export class RequestSession implements ResponseSession {
+  original: ResponseMethods | undefined = undefined;
+  held: ResponseSession['held'] = undefined;
+  isHeadSettled = false;
+  isEndSettled = false;
+
+  private request: HttpRequest;
+  private readonly raw: HttpRequest;
+  /** The response commits. */
+  private isCommitted = false;
+  /** Nothing can be told to the client: the session belongs to a message of a socket. */
+  readonly isOverSocket: boolean;
+  private readonly ids: RequestIds;
+  private loading: Promise<ServerSession> | undefined = undefined;
+  private session: ServerSession | undefined = undefined;
+  private state: SessionState | undefined = undefined;
+  /** The id that the client has, as far as this response knows. */
+  private knownId: string | undefined = undefined;
+  private hasHeadLeft: boolean;
   /** A save failed and its error is on the way to the client: nothing is tried again, and no cookie is set. */
   private hasFailed = false;
-  /** The head of the response has left, and whether the cookie went along. */
-  private hasHeadLeft = false;
-  private isCookieSent = false;
 
   constructor(
-    private exchange: HttpExchange,
-    readonly lifecycle: SessionLifecycle,
-    private readonly cookie: SessionCookie,
-    private readonly advice: SecureCookieAdvice,
+    exchange: Exchange,
+    readonly sessions: RequestSessions,
   ) {
-    this.cookies = lifecycle.loader.keepsSessions ? cookie.parse(exchange.rawRequest.headers.cookie) : NO_IDS;
-    this.gate = exchange.rawResponse && new ResponseGate(exchange.rawResponse, this);
+    this.request = exchange.request;
+    this.raw = exchange.raw;
+    this.isOverSocket = this.hasHeadLeft = exchange.message !== undefined;
+    this.ids = sessions.manager.loader.keepsSessions ? sessions.transport.read(exchange) : NO_IDS;
+  }
+
+  get loaded(): ServerSession | undefined {
+    return this.session;
+  }
+
+  /** A middleware may have come before the response, or the framework's own request, was known. */
+  meet({ request, response }: Exchange, isFinal: boolean): void {
+    if (response !== undefined && (!this.isCommitted || !(isFinal || this.original !== undefined))) {
+      commitOnResponse(this, response, isFinal, this.isCommitted);
+      this.isCommitted = true;
+    }
+    if (request === this.request || request === this.raw) return;
+    this.request = request;
+    this.show();
   }
 
   /** The session, at once where no store has to be asked. */
   load(): ServerSession | Promise<ServerSession> {
     if (this.session !== undefined) return this.session;
-    if (this.cookies.ids.length === 0) return this.adopt(this.lifecycle.loader.blank());
+    if (this.ids.ids.length === 0) return this.adopt(this.sessions.manager.loader.blank());
     return (this.loading ??= this.loadFromStore());
-  }
-
-  /** The session, once it is loaded. */
-  get loaded(): ServerSession | undefined {
-    return this.session;
-  }
-
-  /** A middleware may have come with Node's request before the framework's is known. */
-  seenBy(exchange: HttpExchange): void {
-    if (this.exchange.request === exchange.request) return;
-    this.exchange = { ...exchange, rawResponse: this.exchange.rawResponse };
-    this.show();
-  }
-
-  isSettled(): boolean {
-    if (this.hasFailed || this.state === undefined) return true;
-    try {
-      return this.lifecycle.isSettled(this.state);
-    } catch {
-      return false; // What cannot be serialized: `settle` says so, where an error can be handled.
-    }
-  }
-
-  settle(): Promise<void> | undefined {
-    const { state, hasHeadLeft } = this;
-    if (state === undefined || this.hasFailed) return undefined;
-    const begins = state.base === undefined && hasHeadLeft;
-    const settling = this.attempt(state);
-    return begins ? settling?.then(() => this.warnOfLostCookie(state)) : settling;
-  }
-
-  isLoading(): boolean {
-    return this.loading !== undefined;
-  }
-
-  mayBegin(): boolean {
-    return this.state?.base === undefined;
-  }
-
-  headers(): HeadHeaders {
-    this.hasHeadLeft = true;
-    const setCookie = this.hasFailed || this.state === undefined ? undefined : this.setCookie(this.state);
-    this.isCookieSent = setCookie !== undefined;
-    return { setCookie, vary: 'Cookie' };
-  }
-
-  failed(error: unknown, refuse: (status: number, body: string) => void): void {
-    this.hasFailed = true;
-    const { request, reply } = this.exchange;
-    // The application's own filters for errors answer, as they do for the errors of handlers.
-    if (reply !== undefined && !reply.sent) {
-      for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
-      return reply.send(error);
-    }
-    if (request.next !== undefined) return request.next(error);
-    report(error);
-    const exception = error instanceof HttpException ? error : undefined;
-    const statusCode = exception?.getStatus() ?? 500;
-    refuse(statusCode, JSON.stringify(exception?.getResponse() ?? { statusCode, message: 'Internal server error' }));
-  }
-
-  failedTooLate(error: unknown): void {
-    this.hasFailed = true;
-    report(error);
-  }
-
-  abandoned(): void {
-    this.settle()?.catch(report);
-  }
-
-  /** What cannot be serialized fails as what cannot be stored does. */
-  private attempt(state: SessionState): Promise<void> | undefined {
-    try {
-      return this.lifecycle.settle(state);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  }
-
-  private warnOfLostCookie({ base }: SessionState): void {
-    if (base === undefined || this.isCookieSent) return;
-    logger.warn(
-      '[ServerSession] a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
-        'session.save(), before the first byte of a stream.',
-    );
   }
 
   private async loadFromStore(): Promise<ServerSession> {
     try {
-      return this.adopt(await this.lifecycle.loader.load(this.cookies.ids));
+      return this.adopt(await this.sessions.manager.loader.load(this.ids.ids));
     } finally {
       this.loading = undefined;
-      this.gate?.release();
     }
   }
 
   private adopt(state: SessionState): ServerSession {
+    const { manager } = this.sessions;
     this.state = state;
-    if (this.lifecycle.notesRequests) state.request = () => this.exchange.request;
-    this.session = toServerSession(state, this.lifecycle);
-    if (state.sid !== undefined && this.cookies.outdated.includes(state.sid)) state.cookie = 'set';
-    this.show();
+    this.knownId = state.sid;
+    if (manager.notesRequests) state.request = () => this.request;
+    if (this.hasHeadLeft) state.headSent = YES;
+    // No id can be sent over a socket, so no session can begin there.
+    if (this.isOverSocket && state.base === undefined) state.readOnly ??= (operation) => new SessionHeadersSentError(operation);
+    if (state.sid !== undefined && this.ids.outdated.includes(state.sid)) state.cookie = 'set';
+    this.session = toServerSession(state, manager);
+    if (!this.isOverSocket) this.show();
     return this.session;
   }
 
-  /** As `req.session`, where the framework's prototype does not show it already. */
+  /** As `req.session`, on the framework's request and Node's, unless another library has put its own there. */
   private show(): void {
-    const { request, rawRequest } = this.exchange;
-    if (this.session === undefined || request.session === this.session) return;
-    request.session = this.session;
-    if (rawRequest !== request) Object.assign(rawRequest, { session: this.session });
+    if (this.session === undefined) return;
+    for (const request of this.request === this.raw ? [this.raw] : [this.request, this.raw]) {
+      const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
+      if (value === this.session) continue;
+      if (get !== undefined || (value !== undefined && value !== null)) tellOfForeignSession();
+      else if (request.session !== this.session) {
+        request.session = this.session;
+        if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', { ...SESSION_ID, configurable: true });
+      }
+    }
   }
 
-  private setCookie(state: SessionState): string | undefined {
-    if (state.dead || state.follower) return undefined;
-    // The head of a stream may leave before the session is stored: its cookie goes along all the same.
-    const begins = state.base === undefined && !this.isSettled();
-    if (state.cookie === 'none' && !begins) return undefined;
-    const secure = this.advice.secureFor(isSecure(this.exchange), this.exchange.rawRequest);
-    if (state.cookie === 'clear' && !begins) return this.cookie.clear(secure);
-    const expiry = this.lifecycle.loader.isPermanent(state) ? this.lifecycle.expiryOf(state) : undefined;
-    return this.cookie.set(this.lifecycle.idOf(state), expiry, secure);
+  settle(): Promise<void> | undefined {
+    if (this.hasFailed) return undefined;
+    // What nobody has waited for has changed nothing.
+    if (this.loading !== undefined)
+      return this.loading.then(
+        () => this.settle(),
+        () => undefined,
+      );
+    const { state } = this;
+    if (state === undefined) return undefined;
+    const saving = this.commit(state);
+    if (!this.hasHeadLeft) return saving;
+    return saving === undefined ? this.warnOfUntoldId(state) : saving.then(() => this.warnOfUntoldId(state));
+  }
+
+  /** As `settle`, for a handler that is done: a response that has begun is left to itself. */
+  settleForHandler(): Promise<void> | undefined {
+    return this.isHeadSettled ? undefined : this.settle();
+  }
+
+  private commit(state: SessionState): Promise<void> | undefined {
+    const { manager } = this.sessions;
+    try {
+      if (this.request.session === null || this.raw.session === null) {
+        if (state.base === undefined && state.fields.isEmpty) return undefined;
+        return manager.destroy(state);
+      }
+      if (this.isOverSocket && state.base === undefined) return undefined;
+      return manager.settle(state);
+    } catch (error) {
+      // What cannot be serialized fails as what cannot be stored does.
+      return Promise.reject(error as Error);
+    }
+  }
+
+  completeHead(response: ServerResponse, args: unknown[]): void {
+    if (this.hasHeadLeft) return;
+    this.hasHeadLeft = true;
+    const { state } = this;
+    if (state !== undefined) state.headSent = YES;
+    const change = state === undefined || this.hasFailed || state.dead || state.follower ? 'none' : state.cookie;
+    const { manager, transport } = this.sessions;
+    let expiry: number | undefined;
+    if (state !== undefined && change === 'set') {
+      this.knownId = manager.idOf(state);
+      expiry = manager.loader.isPermanent(state) ? manager.expiryOf(state) : undefined;
+    }
+    addToHead(response, args, transport.headersFor(this.request, this.raw, change, this.knownId, expiry));
+  }
+
+  /** Remembers that a save failed. @returns the error, for the way to the client. */
+  failWith<T>(error: T): T {
+    this.hasFailed = true;
+    return error;
+  }
+
+  refuse(error: unknown, response: ServerResponse): void {
+    this.hasFailed = true;
+    for (const name of response.getHeaderNames()) if (describesBody(name)) response.removeHeader(name);
+    // The application's own filters answer, as they do for the errors of handlers.
+    if (this.raw.next !== undefined) return this.raw.next(error);
+    report(error);
+    const exception = error instanceof HttpException ? error : undefined;
+    const statusCode = exception?.getStatus() ?? 500;
+    response.writeHead(statusCode, { 'Content-Type': 'application/json; charset=utf-8' });
+    response.end(JSON.stringify(exception?.getResponse() ?? { statusCode, message: 'Internal server error' }));
+  }
+
+  cutOff(error: unknown, response: ServerResponse): void {
+    this.hasFailed = true;
+    report(error);
+    response.destroy();
+  }
+
+  abandon(): void {
+    this.isEndSettled = true;
+    this.settle()?.catch(report);
+  }
+
+  /** A session that begins, or gets a new id, when the head of the response has left is stored, but lost to the client. */
+  private warnOfUntoldId({ base, sid }: SessionState): undefined {
+    if (this.isOverSocket || base === undefined || sid === this.knownId) return;
+    this.knownId = sid;
+    logger.error(
+      `a session began after the response to ${this.raw.method} ${this.raw.url?.split('?')[0]} had: its cookie could not be sent. Write to it ` +
+        'before the first byte of a stream; with @Sse(), before the first await of the handler, or in a guard.',
+    );
   }
 }
 
-function report(error: unknown): void {
-  logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+/** Logs an error whose response nobody sees. The name of the logger stands for the prefix of our messages. */
+export function report(error: unknown): void {
+  logger.error(String(error instanceof Error ? (error.stack ?? error.message) : error).replace('[ServerSession] ', ''));
+}
+
+function tellOfForeignSession(): void {
+  if (hasToldOfForeignSession) return;
+  hasToldOfForeignSession = true;
+  logger.log('req.session belongs to another library, so it stays as it is; ours is there by @Session() and SessionService.load()');
 }

@@ -1,40 +1,31 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import vary from 'vary';
 
-/** `writeHead(status, [message], [headers])`. */
-export type HeadArguments = unknown[];
-
 /** What the session adds to a response. */
 export interface HeadHeaders {
   readonly setCookie: string | undefined;
-  /** The request header that the response depends on. */
+  /** Headers of the session's own, by name. */
+  readonly own: Readonly<Record<string, string>> | undefined;
+  /** The request headers that the response depends on. */
   readonly vary: string;
+  /** The response header that scripts of other origins may read. */
+  readonly expose: string | undefined;
 }
-
-type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 
 /**
- * Adds a cookie and a `Vary` to a head that is about to leave. Headers that are given to `writeHead` itself would replace those
- * set before, so the two are completed where they will stand. The arguments are changed, the objects among them are not.
+ * Adds headers to a head that is about to leave. Headers given to `writeHead` itself take the place of those set before, so they
+ * are all set on the response first, and `writeHead` is called without them.
+ *
+ * @param args of `writeHead(status, [message], [headers])`; changed.
  */
-export function addToHead(response: ServerResponse, args: HeadArguments, added: HeadHeaders): void {
-  const index = args.findIndex(isHeaders);
-  const given = args[index] as Headers | undefined;
-  const headers = given === undefined || Array.isArray(given) ? undefined : given;
-  if (headers === undefined) {
-    if (given !== undefined) args[index] = withoutPairs(response, given as OutgoingHttpHeader[]);
-    addToResponse(response, added);
-  } else {
-    args[index] = completed(response, headers, added);
-  }
-}
-
-/** Whether the head announces server-sent events. */
-export function isEventStream(response: ServerResponse, args: HeadArguments): boolean {
-  const headers = args.find(isHeaders) as Headers | undefined;
-  const given = headers === undefined || Array.isArray(headers) ? undefined : valueOf(headers, 'content-type');
-  const type = given ?? response.getHeader('content-type');
-  return typeof type === 'string' && type.startsWith('text/event-stream');
+export function addToHead(response: ServerResponse, args: unknown[], { setCookie, own, vary: field, expose }: HeadHeaders): void {
+  const given = args.findIndex((argument) => typeof argument === 'object' && argument !== null);
+  if (given >= 0) setAll(response, args.splice(given)[0] as OutgoingHttpHeaders | OutgoingHttpHeader[]);
+  if (setCookie !== undefined) response.appendHeader('Set-Cookie', setCookie);
+  for (const name in own) response.setHeader(name, own[name]!);
+  response.setHeader('Vary', appended(response, 'Vary', field));
+  if (expose !== undefined)
+    response.setHeader('Access-Control-Expose-Headers', appended(response, 'Access-Control-Expose-Headers', expose));
 }
 
 /** Whether a header is about the body it came with, and wrong beside another one. All others (CORS, security policies …) stay. */
@@ -44,53 +35,19 @@ export function describesBody(name: string): boolean {
   );
 }
 
-function isHeaders(argument: unknown): boolean {
-  return typeof argument === 'object' && argument !== null;
+function appended(response: ServerResponse, name: string, field: string): string {
+  const there = response.getHeader(name);
+  return there === undefined || there === '' ? field : vary.append([there].flat().join(', '), field);
 }
 
-function addToResponse(response: ServerResponse, { setCookie, vary: field }: HeadHeaders): void {
-  if (setCookie !== undefined) response.appendHeader('Set-Cookie', setCookie);
-  response.setHeader('Vary', varyBy(response.getHeader('Vary'), field));
-}
-
-function completed(response: ServerResponse, headers: OutgoingHttpHeaders, { setCookie, vary: field }: HeadHeaders): OutgoingHttpHeaders {
-  const copy: OutgoingHttpHeaders = { ...headers };
-  const given = take(copy, 'vary') ?? response.getHeader('vary');
-  copy['vary'] = varyBy(given, field);
-  if (setCookie !== undefined) {
-    const cookies = take(copy, 'set-cookie') ?? response.getHeader('set-cookie') ?? [];
-    copy['set-cookie'] = [...[cookies].flat().map(String), setCookie];
+/** The forms that `writeHead` takes: an object, a flat list, a list of pairs. Names in a list may repeat. */
+function setAll(response: ServerResponse, headers: OutgoingHttpHeaders | OutgoingHttpHeader[]): void {
+  if (!Array.isArray(headers)) {
+    for (const name in headers) if (headers[name] !== undefined) response.setHeader(name, headers[name]);
+    return;
   }
-  return copy;
-}
-
-function varyBy(given: OutgoingHttpHeader | undefined, field: string): string {
-  return given === undefined || given === '' ? field : vary.append([given].flat().join(', '), field);
-}
-
-function valueOf(headers: OutgoingHttpHeaders, name: string): OutgoingHttpHeader | undefined {
-  // Fastify's names are in lower case; those of others need a look at each.
-  if (name in headers) return headers[name];
-  for (const key in headers) if (key.length === name.length && key.toLowerCase() === name) return headers[key];
-  return undefined;
-}
-
-/** Takes a header out, whatever the case of its name. */
-function take(headers: OutgoingHttpHeaders, name: string): OutgoingHttpHeader | undefined {
-  const value = valueOf(headers, name);
-  if (value === undefined) return undefined;
-  for (const key of Object.keys(headers)) if (key.toLowerCase() === name) delete headers[key];
-  return value;
-}
-
-/** Node's flat form `[name, value, name, value, …]`: the two headers move to the response, the rest stays. */
-function withoutPairs(response: ServerResponse, flat: OutgoingHttpHeader[]): OutgoingHttpHeader[] {
-  const rest: OutgoingHttpHeader[] = [];
-  for (let index = 0; index < flat.length; index += 2) {
-    const name = String(flat[index]);
-    const value = flat[index + 1] ?? '';
-    if (/^(vary|set-cookie)$/i.test(name)) response.appendHeader(name, [value].flat().map(String));
-    else rest.push(name, value);
-  }
-  return rest;
+  const flat = headers.every((entry) => Array.isArray(entry)) ? headers.flat() : (headers as (string | number)[]);
+  const names = flat.filter((_, index) => index % 2 === 0).map(String);
+  for (const name of names) response.removeHeader(name);
+  for (const [index, name] of names.entries()) response.appendHeader(name, [flat[2 * index + 1] ?? ''].flat().map(String));
 }

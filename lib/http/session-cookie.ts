@@ -9,15 +9,15 @@ const MAX_CANDIDATES = 32;
 /** A signature: HMAC-SHA-256 in base64 without padding. */
 const SIGNATURE = /^[A-Za-z\d+/]{43}$/;
 
-/** What a request's cookies say. */
-export interface CookieIds {
+/** What a request brings. */
+export interface RequestIds {
   /** The well-formed ids, in order, each once. */
   readonly ids: readonly string[];
-  /** Ids whose signature was made with a former secret: their cookie is to be sent again. */
+  /** Ids whose signature was made with a former secret: they are to be sent again. */
   readonly outdated: readonly string[];
 }
 
-export const NO_IDS: CookieIds = { ids: [], outdated: [] };
+export const NO_IDS: RequestIds = { ids: [], outdated: [] };
 
 /** The session cookie: which ids a request brings, and what the response sends. */
 export class SessionCookie {
@@ -34,40 +34,58 @@ export class SessionCookie {
    * The ids in a `Cookie` header. Several cookies may have the name (another path, a parent domain, an attacker's), so all
    * of them are looked at. Malformed, unsigned and foreign ones are left out.
    */
-  parse(header: string | undefined): CookieIds {
+  parse(header: string | undefined): RequestIds {
     if (header === undefined || !header.includes(this.mark)) return NO_IDS;
+    const values = header
+      .split(';')
+      .filter((pair) => pair.includes(this.mark))
+      .map((pair) => unquoted(parseCookie(pair)[this.options.cookie.name]));
+    return this.verify(values);
+  }
+
+  /** The ids among the values of a request: as in the cookie, with their signatures. */
+  verify(values: Iterable<string | undefined>): RequestIds {
     const ids: string[] = [];
     const outdated: string[] = [];
     let candidates = 0;
-    for (const pair of header.split(';')) {
-      if (!pair.includes(this.mark)) continue;
-      const value = parseCookie(pair)[this.options.cookie.name];
+    for (const value of values) {
       if (value === undefined || !this.isWellFormed(value)) continue;
       if (++candidates > MAX_CANDIDATES) break;
-      const id = this.verify(value, outdated);
+      const id = this.unsigned(value, outdated);
       if (id !== undefined && !ids.includes(id)) ids.push(id);
     }
     return ids.length === 0 ? NO_IDS : { ids, outdated };
   }
 
-  /** The `Set-Cookie` value for a session. @param expiry epoch milliseconds; undefined for a cookie without expiry. */
-  set(id: string, expiry: number | undefined, secure: boolean): string {
+  /** An id as the client gets it. */
+  signed(id: string): string {
     const [secret] = this.options.secrets;
-    const value = secret === undefined ? id : sign(id, secret);
+    return secret === undefined ? id : sign(id, secret);
+  }
+
+  /**
+   * The `Set-Cookie` value for a session.
+   *
+   * @param expiry epoch milliseconds; undefined for a cookie without expiry.
+   * @param domain in place of the one in the options, where that is a function.
+   */
+  set(id: string, expiry: number | undefined, secure: boolean, domain?: string): string {
     return this.stringify(
-      value,
+      this.signed(id),
       secure,
+      domain,
       expiry === undefined ? {} : { expires: new Date(expiry), maxAge: Math.max(0, Math.round((expiry - Date.now()) / 1000)) },
     );
   }
 
   /** The `Set-Cookie` value that makes the browser forget the cookie. */
-  clear(secure: boolean): string {
-    return this.stringify('', secure, { expires: new Date(0), maxAge: 0 });
+  clear(secure: boolean, domain?: string): string {
+    return this.stringify('', secure, domain, { expires: new Date(0), maxAge: 0 });
   }
 
-  private stringify(value: string, secure: boolean, life: { expires?: Date; maxAge?: number }): string {
-    const { name, domain, path, httpOnly, sameSite, partitioned } = this.options.cookie;
+  private stringify(value: string, secure: boolean, domain: string | undefined, life: { expires?: Date; maxAge?: number }): string {
+    const { name, path, httpOnly, sameSite, partitioned } = this.options.cookie;
+    const there = domain ?? this.options.cookie.domain;
     return stringifySetCookie({
       name,
       value,
@@ -76,7 +94,7 @@ export class SessionCookie {
       secure,
       sameSite,
       partitioned,
-      ...(domain === undefined ? {} : { domain }),
+      ...(typeof there === 'string' ? { domain: there } : {}),
       ...life,
     });
   }
@@ -88,7 +106,7 @@ export class SessionCookie {
     return dot >= 0 && this.ids.isWellFormed(value.slice(0, dot)) && SIGNATURE.test(value.slice(dot + 1));
   }
 
-  private verify(value: string, outdated: string[]): string | undefined {
+  private unsigned(value: string, outdated: string[]): string | undefined {
     const { secrets } = this.options;
     if (secrets.length === 0) return value;
     const index = secrets.findIndex((secret) => unsign(value, secret) !== false);
@@ -97,4 +115,9 @@ export class SessionCookie {
     if (index > 0) outdated.push(id);
     return id;
   }
+}
+
+/** Clients of RFC 2109 put values in double quotes. */
+function unquoted(value: string | undefined): string | undefined {
+  return value?.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
 }

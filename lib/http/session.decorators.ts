@@ -1,23 +1,7 @@
-import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
-import { loadsItself } from './handler-usage.js';
-import { toHttpExchange } from './http-exchange.js';
-import { requestSessionsOf } from './http-bridge.js';
+import { createParamDecorator, type ExecutionContext, type PipeTransform, SetMetadata, type Type } from '@nestjs/common';
 import type { ServerSession } from '../session/server-session.js';
-
-/**
- * Nest waits for the promise of a parameter decorator, so the session is loaded exactly for the handlers that take it, and no
- * interceptor stands in the way of the others.
- */
-const loadSession = loadsItself((key: string | undefined, context: ExecutionContext): unknown => {
-  const exchange = toHttpExchange(context);
-  const session = exchange && requestSessionsOf(exchange)?.openExchange(exchange).load();
-  if (key === undefined || session === undefined) return session;
-  return session instanceof Promise ? session.then((loaded) => valueOf(loaded, key)) : valueOf(session, key);
-});
-
-function valueOf(session: ServerSession, key: string): unknown {
-  return session.get(key);
-}
+import { bindSession, SESSION_FACTORIES, USES_SESSION } from './session-handlers.js';
+import { sessionOfContext } from './session.interceptor.js';
 
 /** Spelled out, because what TypeScript infers names types that Nest 11 does not have. */
 type SessionDecorator = (
@@ -25,8 +9,38 @@ type SessionDecorator = (
   ...pipes: (PipeTransform | Type<PipeTransform>)[]
 ) => ParameterDecorator;
 
+/** The interceptor has loaded the session before parameters are looked up. */
+function sessionParameter(key: string | undefined, context: ExecutionContext): unknown {
+  const session = sessionOfContext(context).load();
+  if (key === undefined) return session;
+  return session instanceof Promise ? session.then((loaded) => valueOf(loaded, key)) : valueOf(session, key);
+}
+
+function valueOf(session: ServerSession, key: string): unknown {
+  return session.get(key);
+}
+
+SESSION_FACTORIES.add(sessionParameter);
+
 /**
  * Injects the session of the request: `@Session() session: ServerSession`; or one value of its data:
- * `@Session('cart') cart = []`.
+ * `@Session('cart') cart = []`. In controllers, resolvers and gateways.
  */
-export const Session: SessionDecorator = createParamDecorator(loadSession);
+export const Session: SessionDecorator = createParamDecorator(sessionParameter, [
+  (target: object, key: string | symbol | undefined) => {
+    if (key !== undefined) bindSession((target as Record<string | symbol, object>)[key]!);
+  },
+]);
+
+/**
+ * Says that a handler, or every handler of a class, uses the session, or with `false` that it does not. Needed only where it
+ * cannot be seen: `@Session()`, `@Req()` and custom parameter decorators count as use anyway.
+ */
+export function UseSession(uses = true): MethodDecorator & ClassDecorator {
+  const mark = SetMetadata(USES_SESSION, uses);
+  return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): void => {
+    if (descriptor === undefined) return void mark(target as () => void);
+    if (uses) bindSession(descriptor.value as object);
+    mark(target, key!, descriptor);
+  };
+}

@@ -1,43 +1,120 @@
-import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { from, type Observable, switchMap } from 'rxjs';
-import { type Handler, readsRequestSession } from './handler-usage.js';
-import { RequestSessions } from './request-sessions.js';
+import { type CallHandler, type CanActivate, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { concatMap, from, map, Observable, of, type Subscriber } from 'rxjs';
+import { applicationOf, exchangeOf } from './adapters.js';
+import { type RequestSession, report } from './request-session.js';
+
+/** The session of the message that a gateway handles: parameter decorators see neither the guard's context nor the interceptor's. */
+const OVER_SOCKET = new AsyncLocalStorage<RequestSession>();
 
 /**
- * Loads the session before a handler that may read `req.session`. (`@Session()` loads it itself, and what changed is saved by
- * the gate of the response, whoever loaded it.)
+ * Loads the session before a handler and commits it after, so that an error of the save is an error of the handler. Stateless: it finds
+ * the sessions of its application through the request, and nothing has to be provided where a controller is tested alone.
  */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
-  private readonly usages = new WeakMap<object, boolean>();
-
-  constructor(private readonly sessions: RequestSessions) {}
-
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const session = this.isNeeded(context) ? this.sessions.open(context)?.load() : undefined;
-    return session instanceof Promise ? from(session).pipe(switchMap(() => next.handle())) : next.handle();
-  }
-
-  private isNeeded(context: ExecutionContext): boolean {
-    const handler = context.getHandler();
-    let needed = this.usages.get(handler);
-    if (needed === undefined) this.usages.set(handler, (needed = readsRequestSession(context.getClass(), handler as Handler)));
-    return needed;
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
+    const session = sessionOfContext(context);
+    const loaded = session.load();
+    return loaded instanceof Promise ? loaded.then(() => handle(session, context, next)) : handle(session, context, next);
   }
 }
 
 /**
- * Whether any handler of the application needs the interceptor. Where none does there is none: an interceptor that only passes
- * on costs every route of the application more than this module does otherwise.
+ * Loads the session for a handler that answers by itself, with `@Res()` or `@Sse()`: its response may leave before an interceptor is done, so
+ * the response commits.
  */
-export function needsInterceptor(discovery: DiscoveryService, scanner: MetadataScanner): boolean {
-  return discovery.getControllers().some(({ metatype }) => {
-    if (typeof metatype !== 'function') return false;
-    const prototype = metatype.prototype as Record<string, unknown>;
-    return scanner.getAllMethodNames(prototype).some((name) => {
-      const handler = prototype[name];
-      return typeof handler === 'function' && readsRequestSession(metatype as never, handler as Handler);
-    });
-  });
+@Injectable()
+export class SessionLoadingGuard implements CanActivate {
+  canActivate(context: ExecutionContext): true | Promise<true> {
+    const loaded = sessionOfContext(context, false).load();
+    return loaded instanceof Promise ? loaded.then(() => true) : true;
+  }
+}
+
+/**
+ * @param isFinal whether nothing can come between the handler and its response.
+ * @throws Error where the application has no sessions.
+ */
+export function sessionOfContext(context: ExecutionContext, isFinal = true): RequestSession {
+  const current = context.getType() === 'ws' ? OVER_SOCKET.getStore() : undefined;
+  if (current !== undefined) return current;
+  const exchange = exchangeOf(context);
+  const sessions = applicationOf(exchange);
+  if (sessions === undefined) {
+    throw new Error(
+      `[ServerSession] ${context.getClass().name}.${context.getHandler().name} uses the session, but its application does not import ` +
+        'ServerSessionModule; add ServerSessionModule.forRoot({ … }) to the root module',
+    );
+  }
+  return sessions.open(exchange, isFinal);
+}
+
+function handle(session: RequestSession, context: ExecutionContext, next: CallHandler): Observable<unknown> {
+  if (session.isOverSocket) return OVER_SOCKET.run(session, () => next.handle().pipe(concatMap((value) => afterCommit(session, value))));
+  // The fields of one operation run side by side: its response commits once, for all of them.
+  if (context.getType<string>() === 'graphql') return next.handle();
+  return new Observable((subscriber) => new CommitObserver(session, subscriber).observe(next.handle()));
+}
+
+function afterCommit(session: RequestSession, value: unknown): Observable<unknown> {
+  const saving = session.settle();
+  return saving === undefined ? of(value) : from(saving).pipe(map(() => value));
+}
+
+/** Nest sends the last value of a handler: it passes when the session is saved. What the handler changed before it failed is saved, too. */
+class CommitObserver {
+  private last: unknown = undefined;
+  private hasValue = false;
+  private isDone = false;
+
+  constructor(
+    private readonly session: RequestSession,
+    private readonly subscriber: Subscriber<unknown>,
+  ) {}
+
+  /** @returns what runs when the handler is done, or when the client has left before. */
+  observe(source: Observable<unknown>): () => void {
+    const subscription = source.subscribe(this);
+    return () => {
+      if (this.isDone) return;
+      subscription.unsubscribe();
+      this.session.settle()?.catch(report);
+    };
+  }
+
+  next(value: unknown): void {
+    this.last = value;
+    this.hasValue = true;
+  }
+
+  complete(): void {
+    this.isDone = true;
+    const saving = this.session.settleForHandler();
+    if (saving === undefined) this.pass();
+    else
+      saving.then(
+        () => this.pass(),
+        (error: unknown) => this.subscriber.error(this.session.failWith(error)),
+      );
+  }
+
+  error(reason: unknown): void {
+    this.isDone = true;
+    const saving = this.session.settleForHandler();
+    if (saving === undefined) this.subscriber.error(reason);
+    else
+      saving.then(
+        () => this.subscriber.error(reason),
+        (failure: unknown) => {
+          report(reason);
+          this.subscriber.error(this.session.failWith(failure));
+        },
+      );
+  }
+
+  private pass(): void {
+    if (this.hasValue) this.subscriber.next(this.last);
+    this.subscriber.complete();
+  }
 }

@@ -8,11 +8,19 @@ const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/;
 /** A domain of RFC 1034 §3.5: labels of at most 63 characters. */
 const DOMAIN = /^\.?[a-z\d]([a-z\d-]{0,61}[a-z\d])?(\.[a-z\d]([a-z\d-]{0,61}[a-z\d])?)*$/i;
 
+/** Whether a value can stand as the domain of a cookie. */
+export const isCookieDomain: (value: unknown) => value is string = matches(DOMAIN);
+
 /** Reads the options of the cookie, and the rules that browsers enforce between them. */
 export function resolveCookie(read: OptionReader): ResolvedSessionOptions['cookie'] {
   const cookie: ResolvedSessionOptions['cookie'] = {
     name: read.check('name', 'session', "a token of letters, digits and !#$%&'*+-.^_`|~", matches(TOKEN)),
-    domain: read.check('domain', undefined, 'a host name', matches(DOMAIN)),
+    domain: read.check(
+      'domain',
+      undefined,
+      'a host name, or a function of the request',
+      (value) => typeof value === 'function' || isCookieDomain(value),
+    ),
     path: read.check('path', '/', 'a string that begins with /', matches(PATH)),
     httpOnly: read.boolean('httpOnly', true),
     secure: read.oneOf('secure', [true, false, 'auto'], 'auto'),
@@ -35,6 +43,6 @@ export function resolveCookie(read: OptionReader): ResolvedSessionOptions['cooki
   return cookie;
 }
 
-function matches(form: RegExp): (value: unknown) => boolean {
-  return (value) => typeof value === 'string' && value.length <= 255 && form.test(value);
+function matches(form: RegExp): (value: unknown) => value is string {
+  return (value): value is string => typeof value === 'string' && value.length <= 255 && form.test(value);
 }

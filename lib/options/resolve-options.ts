@@ -3,6 +3,7 @@ import { type BackEndOptions, type GivenBackEnds, SESSION_TYPES } from '../repos
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../storage/session-serializer.js';
 import { resolveCookie } from './cookie.options.js';
+import { resolveTransport } from './transport.options.js';
 import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 import type { ServerSessionOptions } from './session-options.js';
@@ -39,6 +40,8 @@ export function resolveOptions(given: ServerSessionOptions = {}, backEnds: Given
     keyPrefix: read.check('keyPrefix', 'session:', 'a string of at most 100 visible ASCII characters', isKeyPrefix),
     hashIds: read.boolean('hashIds', true),
     cookie: resolveCookie(read.group('cookie')),
+    transport: resolveTransport(read),
+    earlyLoad: read.check('earlyLoad', false, 'true, false or a function of the request', isBooleanOrFunction),
     touchInterval: read.duration('touchInterval', Math.min(lifetime / 10, MAX_TOUCH_INTERVAL), 0),
     concurrency: read.oneOf('concurrency', ['merge', 'overwrite', 'reject'], 'merge'),
     serializer: read.check('serializer', 'json', `'json', 'msgpack' or a SessionSerializer with a name`, isSerializer),
@@ -128,6 +131,10 @@ function isKeyPrefix(value: unknown): boolean {
 function isSerializer(value: unknown): boolean {
   if (value === 'json' || value === 'msgpack') return true;
   return value instanceof SessionSerializer && typeof value.name === 'string' && value.name !== '';
+}
+
+function isBooleanOrFunction(value: unknown): boolean {
+  return typeof value === 'boolean' || typeof value === 'function';
 }
 
 function isRepository(value: unknown): boolean {

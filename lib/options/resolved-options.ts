@@ -19,6 +19,9 @@ export interface ResolvedSessionOptions extends Readonly<
   readonly keyPrefix: string;
   readonly hashIds: boolean;
   readonly cookie: Readonly<CookieDefaults>;
+  /** The header is in lower case. */
+  readonly transport: { readonly cookie: boolean; readonly header: string | undefined };
+  readonly earlyLoad: NonNullable<ServerSessionOptions['earlyLoad']>;
   readonly touchInterval: number;
   readonly concurrency: NonNullable<ServerSessionOptions['concurrency']>;
   readonly serializer: NonNullable<ServerSessionOptions['serializer']>;

@@ -16,8 +16,11 @@ export interface SessionCookieOptions {
    * @default 'session'
    */
   name?: string;
-  /** The domain. Without one, only the host that set the cookie gets it back. */
-  domain?: string;
+  /**
+   * The domain. Without one, only the host that set the cookie gets it back. A function gives the domain for a request, for one
+   * application under many domains; where it gives none that can stand in a cookie, that is logged and no cookie is sent.
+   */
+  domain?: string | ((request: SessionRequest) => string | undefined);
   /** @default '/' */
   path?: string;
   /**
@@ -42,6 +45,9 @@ export interface SessionCookieOptions {
    */
   partitioned?: boolean;
 }
+
+/** Where ids come from and are sent to: a cookie, or a header of this name in requests and responses. */
+export type SessionTransportOption = 'cookie' | { readonly header: string };
 
 /** The framework's request, as far as it is the same everywhere. Annotate the parameter with its own type to see more. */
 export interface SessionRequest {
@@ -94,6 +100,19 @@ export interface ServerSessionOptions extends BackEndOptions {
   hashIds?: boolean;
   /** The cookie. */
   cookie?: SessionCookieOptions;
+  /**
+   * How ids travel. `{ header: 'x-session-id' }` is for clients that keep no cookies: a new id stands in the response's header of
+   * that name, and an empty value there says that the session has ended. With both in a list, ids are sent both ways, and the
+   * session of the cookie comes before that of the header.
+   * @default 'cookie'
+   */
+  transport?: SessionTransportOption | readonly SessionTransportOption[];
+  /**
+   * Whether a request has its `req.session` before any middleware runs, loaded from the store where it brings an id: for libraries that
+   * look for `req.session` themselves, as Passport does. A function says for which requests.
+   * @default false
+   */
+  earlyLoad?: boolean | ((request: SessionRequest) => boolean);
   /**
    * How often sliding expiry is written, at the most.
    * @default a tenth of `lifetime`, at most 60 s

@@ -110,12 +110,12 @@ export class SessionLifecycle {
   /** @throws SessionStoreError; the session is then as it was. */
   destroy(state: SessionState): Promise<void> {
     return inTurn(state, async () => {
-      const { handle, base, busy, request } = state;
+      const { handle, base, busy, request, headSent } = state;
       if (base !== undefined && handle !== undefined) {
         const ended = await this.retirement.end(handle, base.version);
         if (ended !== undefined) this.tell('destroyed', ended, base);
       }
-      Object.assign(state, this.loader.blank(), { cookie: base === undefined ? 'none' : 'clear', busy, request });
+      Object.assign(state, this.loader.blank(), { cookie: base === undefined ? 'none' : 'clear', busy, request, headSent });
     });
   }
 

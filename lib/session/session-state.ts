@@ -34,6 +34,8 @@ export interface SessionState {
   expiry: number | undefined;
   /** Gives the framework's request to the option `meta`, where that is set. */
   request: (() => SessionRequest) | undefined;
+  /** Whether the head of the response has left, so that no id can be told to the client. Undefined: it has not. */
+  headSent?: (() => boolean) | undefined;
   /** When its cookie was last sent. */
   cookieAt: number;
   cookie: CookieChange;

@@ -39,6 +39,13 @@ class StoreController {
     raw.write('sav');
     raw.end('ed');
   }
+  @Get('late-stream') lateStream(@Session() session: ServerSession, @Res() reply: Reply): void {
+    reply.hijack?.();
+    const raw = reply.raw ?? reply;
+    raw.write('sav');
+    session.set('n', session.get('n', 0) + 1);
+    raw.end('ed');
+  }
   @Sse('sse') sse(@Session() session: ServerSession): unknown {
     session.set('n', session.get('n', 0) + 1);
     return of({ data: 'saved' });
@@ -106,9 +113,15 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
     expect(visitor.jar.size).toBe(0);
   });
 
-  it('a stream that began is cut off, so that nobody takes it for complete', async () => {
+  it('a stream whose first byte waits for the save is an error in its place', async () => {
     repository.broken.add('update');
-    await expect(browser.get('stream')).rejects.toThrow();
+    const { status, text, cookies } = await browser.get('stream');
+    expect([status, text.includes('sav'), cookies]).toEqual([503, false, []]);
+  });
+
+  it('a stream that began is cut off, so that it is not taken for complete', async () => {
+    repository.broken.add('update');
+    await expect(browser.get('late-stream')).rejects.toThrow();
   });
 
   it('server-sent events are an error or cut off, but no success', async () => {

@@ -86,10 +86,13 @@ describe.each(ADAPTERS)('On %s, a route that does not use the session,', (adapte
     expect(await promisesPerRequest(browser, path)).toBe(await promisesPerRequest(without, path));
   });
 
-  it('shares the one interceptor only with handlers that take the request as it is', async () => {
+  it('has none beside handlers that take the request as it is', async () => {
     const other = await startApplication({ adapter, controllers: [PagesController, RequestController] });
-    const interceptors = interceptorsOf(other).length;
+    const visitor = new Browser(other.url);
+    expect((await visitor.get('request')).status).toBe(200);
+    const promises = await promisesPerRequest(visitor, 'page');
+    const interceptors = interceptorsOf(other);
     await other.close();
-    expect(interceptors).toBe(1);
+    expect([interceptors, promises]).toEqual([[], await promisesPerRequest(without, 'page')]);
   });
 });

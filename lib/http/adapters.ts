@@ -1,0 +1,254 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { inspect } from 'node:util';
+import { installOnPrototype, sessionOfRequest } from './commit-on-response.js';
+import type { RequestSession, RequestSessions } from './request-session.js';
+import { describesBody } from './response-head.js';
+
+/** A request as Express, Fastify or Node has it. */
+export type HttpRequest = IncomingMessage & {
+  /** Fastify: Node's request. */
+  raw?: HttpRequest;
+  /** Express: the response. */
+  res?: ServerResponse;
+  /** Fastify: the instance that the route belongs to. */
+  server?: object;
+  /** Express: the way to the next error handler. */
+  next?: (error: unknown) => void;
+  protocol?: string;
+  session?: unknown;
+  sessionID?: unknown;
+};
+
+/** Where a request comes from, and where its response goes. */
+export interface Exchange {
+  /** As the application sees it: Express' request, or Fastify's wrapper. In middleware on Fastify it is Node's. */
+  readonly request: HttpRequest;
+  readonly raw: HttpRequest;
+  /** Undefined where nothing can be told to the client any more (a socket), or where it is not known yet. */
+  readonly response: ServerResponse | undefined;
+  /** What shares one session where no response does: one message of a socket, one operation of a subscription. */
+  readonly message: object | undefined;
+  /** What a client of socket.io gave for its handshake. */
+  readonly auth?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Where a framework's instance and a server hold the sessions of their application. */
+const APPLICATION = Symbol('server-session.application');
+/** Fastify does not link Node's request with its response, as Express does. */
+const RESPONSE = Symbol('server-session.response');
+
+type Holder = object & { [APPLICATION]?: RequestSessions };
+type Linked = HttpRequest & { [RESPONSE]?: ServerResponse };
+
+interface FastifyReply {
+  readonly raw: ServerResponse;
+  getHeaders(): object;
+  removeHeader(name: string): unknown;
+}
+/** Fastify's instance, as far as it is used here. */
+interface FastifyLike extends Holder {
+  decorateRequest(name: string, accessor: { getter(this: HttpRequest): unknown; setter(this: HttpRequest, value: unknown): void }): void;
+  addHook(
+    name: 'onSend',
+    hook: (request: HttpRequest, reply: FastifyReply, payload: unknown, proceed: (error?: unknown) => void) => void,
+  ): void;
+}
+/** Express' application: the prototypes of its requests and responses. */
+interface ExpressLike extends Holder {
+  readonly request: Holder;
+  readonly response: object;
+}
+
+/**
+ * Says to the framework whose sessions its requests have. The adapter may be there before this module (an application) or after it (a
+ * testing module).
+ *
+ * @param wantsEarly which requests get their session before any middleware runs; undefined: none.
+ */
+export function connectAdapter(
+  host: HttpAdapterHost,
+  sessions: RequestSessions,
+  wantsEarly: ((request: HttpRequest) => boolean) | undefined,
+): void {
+  host.init$.subscribe(() => {
+    const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+    if (adapter === undefined) return;
+    const framework = adapter.getInstance<ExpressLike & FastifyLike>();
+    framework[APPLICATION] = sessions;
+    if (adapter.getType() === 'fastify') {
+      (adapter.getHttpServer() as NodeJS.EventEmitter).prependListener('request', linkResponse);
+      if (wantsEarly !== undefined)
+        for (const [name, { get, set }] of ACCESSORS) framework.decorateRequest(name, { getter: get, setter: set });
+    } else if (framework.response !== undefined) {
+      installOnPrototype(framework.response);
+      framework.request[APPLICATION] = sessions;
+      for (const [name, accessor] of ACCESSORS) Object.defineProperty(framework.request, name, { ...accessor, configurable: true });
+    }
+    if (wantsEarly !== undefined) adapter.use(earlyLoad(sessions, wantsEarly));
+  });
+}
+
+/** What can be said only when the server exists and the application's own hooks are there: ours comes after them. */
+export function connectServer(host: HttpAdapterHost, sessions: RequestSessions): void {
+  const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+  const server = adapter?.getHttpServer() as Holder | undefined;
+  if (adapter === undefined || server === undefined) return;
+  server[APPLICATION] = sessions;
+  if (adapter.getType() === 'fastify') adapter.getInstance<FastifyLike>().addHook('onSend', commitOnSend);
+}
+
+/** The sessions of the application that a request came to. */
+export function applicationOf({ request, raw }: Exchange): RequestSessions | undefined {
+  const socket = raw.socket as { server?: Holder } | undefined;
+  return (request as Holder)[APPLICATION] ?? (request.server as Holder | undefined)?.[APPLICATION] ?? socket?.server?.[APPLICATION];
+}
+
+/**
+ * What a guard, a middleware, a resolver or a gateway has at hand.
+ *
+ * @throws TypeError naming what was given, where there is no request in it.
+ */
+export function exchangeOf(source: unknown): Exchange {
+  if (isExecutionContext(source)) return exchangeOfContext(source);
+  const exchange = exchangeIn(source);
+  if (exchange === undefined)
+    throw new TypeError(`[ServerSession] load() needs a request or an execution context, and was given ${named(source)}`);
+  return exchange;
+}
+
+function exchangeOfContext(context: ExecutionContext): Exchange {
+  const type = context.getType<string>();
+  let exchange: Exchange | undefined;
+  if (type === 'http') exchange = exchangeIn(context.getArgByIndex(0), undefined, context.getArgByIndex(1));
+  if (type === 'ws') exchange = exchangeIn(context.getArgByIndex(0), context.getArgs());
+  if (type === 'graphql') {
+    const graph = context.getArgByIndex<GraphContext | undefined>(2);
+    for (const place of [graph?.req, graph?.request, graph?.reply?.request, graph?.req?.extra?.request])
+      exchange ??= exchangeIn(place, graph);
+  }
+  if (exchange !== undefined) return exchange;
+  throw new TypeError(
+    `[ServerSession] the '${type}' context of ${context.getClass().name}.${context.getHandler().name} has no request, so it has no session`,
+  );
+}
+
+/** Where the GraphQL packages put the request: Apollo, Mercurius, and both for subscriptions over graphql-ws. */
+interface GraphContext {
+  readonly req?: { readonly extra?: { readonly request?: unknown } };
+  readonly request?: unknown;
+  readonly reply?: { readonly request?: unknown };
+}
+
+/** A client of socket.io has the request of its handshake; one of ws has only the socket. */
+interface SocketClient {
+  readonly handshake?: { readonly auth?: Readonly<Record<string, unknown>> };
+  readonly request?: HttpRequest;
+  readonly _socket?: object;
+}
+
+/** The upgrade requests by their sockets. */
+const UPGRADES = new WeakMap<object, HttpRequest>();
+
+/** @param message what shares a session where the request is one that opened a socket. @param response as the context has it. */
+function exchangeIn(source: unknown, message?: object, response?: ServerResponse & { raw?: ServerResponse }): Exchange | undefined {
+  if (typeof source !== 'object' || source === null) return undefined;
+  const { handshake, request, _socket } = source as SocketClient;
+  if (handshake !== undefined && request !== undefined) return { ...overSocket(request, message), auth: handshake.auth };
+  if (_socket !== undefined) return UPGRADES.has(_socket) ? overSocket(UPGRADES.get(_socket)!, message) : undefined;
+  const inner = innerOf(source as HttpRequest);
+  if (typeof inner.headers !== 'object') return undefined;
+  if (inner.headers.upgrade !== undefined && responseOf(inner) === undefined) {
+    if (inner.socket !== undefined) UPGRADES.set(inner.socket, inner);
+    return overSocket(inner, message);
+  }
+  const rawResponse = response?.raw ?? response ?? responseOf(inner);
+  return { request: source as HttpRequest, raw: rawResponse?.req ?? inner, response: rawResponse, message: undefined };
+}
+
+function overSocket(request: HttpRequest, message: object = {}): Exchange {
+  return { request, raw: request, response: undefined, message };
+}
+
+function innerOf(request: HttpRequest): Linked {
+  return request.raw ?? request;
+}
+
+/** Fastify listens on two addresses of localhost, and only one of its servers is known: hence the look at the socket. */
+function responseOf(inner: Linked): ServerResponse | undefined {
+  const linked = inner.res ?? inner[RESPONSE];
+  if (linked !== undefined) return linked;
+  const { _httpMessage: current } = (inner.socket as { _httpMessage?: ServerResponse } | undefined) ?? {};
+  return current?.req === inner ? current : undefined;
+}
+
+/** Node's own request. A middleware may have put a proxy around it; its response knows the real one. */
+function rawOf(request: HttpRequest): HttpRequest {
+  const inner = innerOf(request);
+  return responseOf(inner)?.req ?? inner;
+}
+
+function linkResponse(rawRequest: Linked, response: ServerResponse): void {
+  rawRequest[RESPONSE] = response;
+}
+
+/** Fastify waits for this before it writes the head; an error goes to the application's filters. */
+function commitOnSend(request: HttpRequest, reply: FastifyReply, payload: unknown, proceed: (error?: unknown) => void): void {
+  const session = sessionOfRequest<RequestSession>(request.raw!);
+  if (session === undefined) return proceed();
+  session.meet({ request, raw: request.raw!, response: reply.raw, message: undefined }, true);
+  const saving = session.settle();
+  session.isHeadSettled = true;
+  // What is sent at once can change nothing any more; a stream can.
+  if (payload === undefined || payload === null || typeof payload === 'string' || Buffer.isBuffer(payload)) session.isEndSettled = true;
+  if (saving === undefined) return proceed();
+  saving.then(proceed, (error: unknown) => {
+    for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
+    proceed(session.failWith(error));
+  });
+}
+
+function earlyLoad(sessions: RequestSessions, isWanted: (request: HttpRequest) => boolean) {
+  return (request: HttpRequest, _response: unknown, proceed: (error?: unknown) => void): void => {
+    const session = isWanted(request) ? sessions.open(exchangeOf(request), false).load() : undefined;
+    if (session instanceof Promise) session.then(() => proceed(), proceed);
+    else proceed();
+  };
+}
+
+/** `req.session` and `req.sessionID` for all requests of an application at once; what another library sets stands in front of them. */
+const SESSION = accessorOf('session');
+export const SESSION_ID: ReturnType<typeof accessorOf> = accessorOf('sessionID');
+const ACCESSORS = [
+  ['session', SESSION],
+  ['sessionID', SESSION_ID],
+] as const;
+
+function accessorOf(name: 'session' | 'sessionID'): { get(this: HttpRequest): unknown; set(this: HttpRequest, value: unknown): void } {
+  return {
+    get() {
+      const session = sessionOfRequest<RequestSession>(rawOf(this))?.loaded;
+      return name === 'session' ? session : session?.sid;
+    },
+    set(value) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    },
+  };
+}
+
+function isExecutionContext(source: unknown): source is ExecutionContext {
+  return typeof source === 'object' && source !== null && 'switchToHttp' in source && 'getType' in source;
+}
+
+function named(source: unknown): string {
+  if (typeof source !== 'object' || source === null) return inspect(source);
+  return `an object of ${source.constructor?.name ?? 'no class'} without headers`;
+}
+
+/** Whether the request came over https, behind proxies as far as the adapter trusts them. */
+export function isSecure(request: HttpRequest, raw: HttpRequest): boolean {
+  const protocol = request.protocol ?? raw.protocol;
+  if (protocol !== undefined) return protocol === 'https';
+  return 'encrypted' in raw.socket && raw.socket.encrypted === true;
+}
