@@ -8,13 +8,13 @@ import { describeHandles } from './handle.cases.js';
 import { describeListing } from './listing.cases.js';
 import { describeRead } from './read.cases.js';
 import { DEFAULT_TRAITS, type RepositoryTraits } from './repository-traits.js';
-import { globalTestRunner } from './test-runner.js';
+import { findTestRunner } from './test-runner.js';
 import { describeUpdate } from './update.cases.js';
 import { type RepositoryFactory, Fixture } from './fixture.js';
 
 /**
  * The conformance suite: what every `SessionRepository` has to do, as test cases. To be called at the top level of a test file
- * of jest, mocha, or vitest with `globals: true`.
+ * of jest, mocha, `node:test`, or vitest with `globals: true`.
  *
  * ```ts
  * describeSessionRepository('my store', () => new MyRepository(url), { lists: false });
@@ -29,7 +29,7 @@ import { type RepositoryFactory, Fixture } from './fixture.js';
  * @param traits what the back end declares about itself.
  */
 export function describeSessionRepository(name: string, factory: RepositoryFactory, traits: RepositoryTraits = {}): void {
-  const runner = globalTestRunner();
+  const runner = findTestRunner();
   const bench = new Fixture(factory, { ...DEFAULT_TRAITS, ...traits });
   runner.describe(`${name} as a session repository`, () => {
     runner.beforeAll(() => bench.open());

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { ownEnvironment } from './run-command.js';
 
 /** A Node program in a process of its own. */
 export class RunningProcess {
@@ -9,8 +10,8 @@ export class RunningProcess {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
   }
 
-  static start(file: string, env: Readonly<Record<string, string>>, cwd: string): RunningProcess {
-    return new RunningProcess(spawn(process.execPath, [file], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
+  static start(file: string, env: Readonly<Record<string, string>>, cwd: string, node = process.execPath): RunningProcess {
+    return new RunningProcess(spawn(node, [file], { cwd, env: { ...ownEnvironment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
   }
 
   /** Waits until it prints something of this form. */

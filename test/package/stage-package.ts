@@ -4,7 +4,7 @@ import { ROOT } from './paths.js';
 import { runCommand } from './run-command.js';
 
 /** What a build and `npm pack` read. */
-const SOURCES = [
+export const SOURCES = [
   'lib',
   'docs',
   'package.json',
