@@ -1,3 +1,5 @@
+import { isNativeError } from 'node:util/types';
+
 /** The cookie of a session, as the stores of express-session see it. They compute their own time to live from it. */
 export interface ExpressStoreCookie {
   /** Milliseconds of the whole lifetime. */
@@ -55,7 +57,7 @@ export class ExpressStoreCalls {
       return (await call<unknown>((callback) => this.store.get(sid, callback))) ?? undefined;
     } catch (error) {
       // How session-file-store says that there is none. express-session makes this exception too.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (isNativeError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
       throw error;
     }
   }
@@ -87,7 +89,7 @@ function call<T>(start: (callback: (error?: unknown, result?: T) => void) => unk
     const settle = (error?: unknown, result?: T): void => {
       clearTimeout(timer);
       if (error === undefined || error === null) resolve(result);
-      else reject(error instanceof Error ? error : new Error('the store called back with an error that is no Error'));
+      else reject(isNativeError(error) ? error : new Error('the store called back with an error that is no Error'));
     };
     try {
       const returned = start(settle);
