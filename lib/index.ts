@@ -37,7 +37,8 @@ export type { MemorySessionOptions } from './repositories/memory/memory.options.
 export type { MongodbSessionOptions } from './repositories/mongodb/mongodb.options.js';
 export type { RedisSessionOptions } from './repositories/redis/redis.options.js';
 export { type RepositoryContext } from './repositories/repository.factory.js';
-export { createSessionsTableStatements } from './repositories/typeorm/sessions-table.js';
+export { SessionEntity, type SessionEntityOptions, SessionEntitySchema, sessionEntity } from './repositories/typeorm/session-entity.js';
+export { createSessionsTableStatements, upgradeSessionsTableStatements } from './repositories/typeorm/table-statements.js';
 export type { TypeormSessionOptions } from './repositories/typeorm/typeorm.options.js';
 export {
   type ListableSessionRepository,

@@ -47,7 +47,7 @@ describe('migrate-table', () => {
       );
       const names = rows.map(({ name }) => name);
       await database.destroy();
-      expect(names.sort()).toEqual(['printed', 'printed_expires_at_idx', 'printed_principal_idx']);
+      expect(names.sort()).toEqual(['printed', 'printed_principal_idx', 'printed_purge_at_idx']);
 
       const env = { SESSION_SQLALCHEMY: 'postgresql://nowhere/app', SESSION_SQLALCHEMY_TABLE: 'web.sessions' };
       const [printed] = jsonLines((await cli.run(['migrate-table', '--print', '--json'], env)).stdout);

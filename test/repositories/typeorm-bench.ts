@@ -100,6 +100,43 @@ export const mariadb = (options?: Parameters<typeof startMariaDb>[0]): Database 
 export const sqlite = (): Database => new SqliteDatabase();
 export const allDatabases = (): Database[] => [postgres(), mariadb(), sqlite()];
 
+/** What version 0.1 created. */
+export const FIRST_TABLES: Readonly<Record<SqlType, (table: string) => string[]>> = {
+  postgres: (table) => [
+    `CREATE TABLE "${table}" (
+  "id" varchar(255) COLLATE "C" NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "payload" bytea NOT NULL,
+  "expires_at" bigint NOT NULL,
+  "principal" varchar(255) COLLATE "C"
+)`,
+    `CREATE INDEX "${table}_principal_idx" ON "${table}" ("principal", "id")`,
+    `CREATE INDEX "${table}_expires_at_idx" ON "${table}" ("expires_at")`,
+  ],
+  mariadb: (table) => [
+    `CREATE TABLE \`${table}\` (
+  \`id\` varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
+  \`version\` bigint NOT NULL,
+  \`payload\` mediumblob NOT NULL,
+  \`expires_at\` bigint NOT NULL,
+  \`principal\` varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  KEY \`${table}_principal_idx\` (\`principal\`, \`id\`),
+  KEY \`${table}_expires_at_idx\` (\`expires_at\`)
+) ENGINE = InnoDB`,
+  ],
+  'better-sqlite3': (table) => [
+    `CREATE TABLE "${table}" (
+  "id" text NOT NULL PRIMARY KEY,
+  "version" integer NOT NULL,
+  "payload" blob NOT NULL,
+  "expires_at" integer NOT NULL,
+  "principal" text
+)`,
+    `CREATE INDEX "${table}_principal_idx" ON "${table}" ("principal", "id")`,
+    `CREATE INDEX "${table}_expires_at_idx" ON "${table}" ("expires_at")`,
+  ],
+};
+
 /** Notes every statement that TypeORM gives to its driver. */
 export class StatementLog implements Logger {
   readonly statements: string[] = [];

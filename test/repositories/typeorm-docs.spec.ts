@@ -9,7 +9,7 @@ import { allDatabases, makeRepository } from './typeorm-bench.js';
 const STARTUP = 120_000;
 const { createSessionsTableStatements } = library;
 /** Where the function of the migration comes from: far quicker to check than the whole package. */
-const TABLE = join(process.cwd(), 'lib', 'repositories', 'typeorm', 'sessions-table.ts');
+const TABLE = join(process.cwd(), 'lib', 'repositories', 'typeorm', 'table-statements.ts');
 const MIGRATION = join(process.cwd(), 'test', 'repositories', 'migration-of-the-docs.ts');
 
 /** The blocks of code in a language. */

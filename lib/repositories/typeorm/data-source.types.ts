@@ -5,19 +5,15 @@
 
 /** A query runner of TypeORM: one connection of the pool for a while. */
 export interface SqlRunner {
-  readonly isTransactionActive: boolean;
   connect(): Promise<unknown>;
   release(): Promise<void>;
-  query(statement: string, parameters: unknown[], useStructuredResult: true): Promise<{ records?: unknown[]; affected?: number }>;
-  startTransaction(isolation: 'READ COMMITTED'): Promise<void>;
-  commitTransaction(): Promise<void>;
-  rollbackTransaction(): Promise<void>;
 }
 
 /** A DataSource of TypeORM. */
 export interface SqlDataSource {
   readonly isInitialized: boolean;
-  readonly options: { readonly type: string };
+  readonly options: { readonly type: string; readonly entityPrefix?: string | undefined; readonly schema?: string | undefined };
   readonly driver: object;
+  readonly logger?: { logQuery(statement: string): unknown };
   createQueryRunner(mode: 'master'): SqlRunner;
 }

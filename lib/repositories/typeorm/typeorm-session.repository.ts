@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { kindOf } from '../../common/redact.js';
 import { UnreadableRecordError } from '../../errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import {
@@ -12,38 +13,43 @@ import {
   type UpdateResult,
 } from '../session-repository.js';
 import { dataSourceFinder, type FindDataSource } from './data-source-finder.js';
-import { qualified, type Dialect, type SessionRow } from './dialects/dialect.js';
-import { ensureTable } from './sessions-table.js';
+import type { Dialect } from './dialects/dialect.js';
+import { SessionsTable } from './sessions-table.js';
 import { SqlConnection } from './sql-connection.js';
-import type { SqlSession } from './sql-session.js';
-import { sql, text, type Sql } from './sql-statement.js';
-import { toTableName, type TableName } from './table-name.js';
+import type { SessionRow, SqlSession } from './sql-session.js';
+import type { StatementValues } from './statement.js';
+import type { DueRow, Statements } from './statements.js';
+import type { TypeormSessionOptions } from './typeorm.options.js';
 
 /** As many characters as the column takes. */
-const LONGEST_PRINCIPAL = 255;
+const LONGEST_PRINCIPAL = 512;
 /** The next character after the last one that a handle can have. */
 const AFTER_HANDLES = '{';
 const PURGE_BATCH = 500;
+/** To count all rows may take that much longer than an operation on one of them. */
+const PATIENCE = 10;
 const FIRST_VERSION = '1';
+
+interface OpenDatabase {
+  readonly dialect: Dialect;
+  readonly statements: Statements;
+  readonly connection: SqlConnection;
+}
 
 /**
  * One row a session, and single statements without transactions, so that nothing depends on the isolation that the database or
  * the application has chosen. All times come from the database's own clock.
  */
 export class TypeormSessionRepository extends SessionRepository implements ListableSessionRepository {
-  private readonly tableName: TableName;
-  private readonly mayCreate: boolean;
-  private database: { readonly dialect: Dialect; readonly table: Sql; readonly connection: SqlConnection } | undefined;
+  private database: OpenDatabase | undefined;
 
   private constructor(
     private readonly find: FindDataSource,
     private readonly prefix: string,
     private readonly timeout: number,
-    { table = 'sessions', schema, createTable = true }: NonNullable<RepositoryContext['options']['typeorm']>,
+    private readonly options: TypeormSessionOptions,
   ) {
     super();
-    this.tableName = toTableName(table, schema);
-    this.mayCreate = createTable;
   }
 
   /** @throws MissingPackageError for a package that the options need; SessionOptionsError for options that name no database. */
@@ -56,10 +62,9 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
   override async onModuleInit(): Promise<void> {
     const holder = this.find();
     const { dialect } = holder;
-    const { tableName, mayCreate } = this;
-    const prepare = (session: SqlSession): Promise<void> => ensureTable(session, dialect, tableName, mayCreate);
-    const connection = new SqlConnection(holder, this.timeout, prepare);
-    this.database = { dialect, table: text(qualified(dialect, tableName)), connection };
+    const table = new SessionsTable(holder, this.options, this.prefix);
+    const connection = new SqlConnection(holder, this.timeout, table);
+    this.database = { dialect, statements: table.statements, connection };
     // It has been logged, and is tried again when it is needed.
     await connection.ready().catch(() => undefined);
   }
@@ -69,109 +74,117 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
   }
 
   override async create(handle: string, record: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
-    const { dialect, table, connection } = this.opened;
-    const row = { id: this.prefix + handle, payload: record.payload, principal: toPrincipal(record), ttl: toTtl(ttl) };
-    return connection.use(async (session) => ((await dialect.insert(session, table, row)) ? FIRST_VERSION : undefined));
+    const { connection, statements } = this.opened;
+    const row = { id: this.prefix + handle, ...toColumns(record), ttl: toTtl(ttl) };
+    return connection.use(async (session) => {
+      if (await this.insert(session, row)) return FIRST_VERSION;
+      // The id is taken; only where an expired row holds it there is a second try.
+      const { affected } = await session.run(statements.removeExpired, row);
+      return affected > 0 && (await this.insert(session, row)) ? FIRST_VERSION : undefined;
+    });
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
-    const { dialect, table, connection } = this.opened;
+    const { dialect, statements, connection } = this.opened;
     const id = this.prefix + handle;
     const row = await connection.use(async (session) => {
-      if (touch !== undefined) return dialect.touch(session, table, this.columns, id, toTtl(touch));
-      const { rows } = await session.query(sql`SELECT ${this.columns} FROM ${table} WHERE id = ${id} AND ${this.isAlive}`);
+      if (touch !== undefined) {
+        const { rows } = await session.run(statements.touch, { id, ttl: toTtl(touch) });
+        if (dialect.hasReturning) return rows[0];
+      }
+      // Touched first and then read, the record cannot have expired in between.
+      const { rows } = await session.run(statements.read, { id });
       return rows[0];
     });
     return row && toStoredRecord(row);
   }
 
   override async update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
-    const { dialect, table, connection } = this.opened;
+    const { statements, connection } = this.opened;
     const id = this.prefix + handle;
     const version = Number(base) + 1;
-    const expiry = sql`${dialect.now} + ${toTtl(ttl)}`;
-    const principal = toPrincipal(record);
+    const values = { id, base, version, ...toColumns(record), ttl: toTtl(ttl) };
     return connection.use(async (session) => {
-      const { affected } = await session.change(sql`
-        UPDATE ${table} SET version = ${version}, payload = ${record.payload}, expires_at = ${expiry}, principal = ${principal}
-        WHERE id = ${id} AND version = ${base} AND ${this.isAlive}`);
+      const { affected } = await session.run(statements.update, values);
       if (affected > 0) return { status: 'updated', version: String(version) };
-      const { rows } = await session.query(sql`SELECT version FROM ${table} WHERE id = ${id} AND ${this.isAlive}`);
+      const { rows } = await session.run(statements.readVersion, { id });
       return { status: rows.length > 0 ? 'conflict' : 'gone' };
     });
   }
 
   override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
-    const { table, connection } = this.opened;
-    const isBase = base === undefined ? text('1 = 1') : sql`version = ${base}`;
+    const { statements, connection } = this.opened;
+    const id = this.prefix + handle;
     return connection.use(async (session) => {
-      const { affected } = await session.change(
-        sql`DELETE FROM ${table} WHERE id = ${this.prefix + handle} AND ${isBase} AND ${this.isAlive}`,
-      );
+      const { affected } =
+        base === undefined ? await session.run(statements.remove, { id }) : await session.run(statements.removeVersion, { id, base });
       return affected > 0;
     });
   }
 
   async list({ principal, cursor = '', limit }: ListQuery): Promise<RecordPage> {
-    const { table, connection } = this.opened;
-    const { rows } = await connection.use((session) =>
-      session.query(sql`
-        SELECT ${this.columns} FROM ${table} WHERE ${this.isOurs(cursor)} AND ${this.belongsTo(principal)} AND ${this.isAlive}
-        ORDER BY id LIMIT ${text(String(Math.max(1, Math.trunc(limit))))}`),
-    );
+    const { statements, connection } = this.opened;
+    const size = Math.max(1, Math.trunc(limit));
+    const values = this.oursAfter(onlyString(cursor), principal);
+    const page = statements.list(size, principal !== undefined);
+    const { rows } = await connection.use((session) => session.run(page, values));
     const records = rows.map((row) => Object.assign(toStoredRecord(row), { handle: row.id.slice(this.prefix.length) }));
-    return { records, cursor: records.length < limit ? undefined : records.at(-1)?.handle };
+    return { records, cursor: records.length < size ? undefined : records.at(-1)?.handle };
   }
 
   async count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
-    const { table, connection } = this.opened;
-    const { rows } = await connection.use((session) =>
-      session.query<{ total: number | string }>(
-        sql`SELECT count(*) AS total FROM ${table} WHERE ${this.isOurs()} AND ${this.belongsTo(principal)} AND ${this.isAlive}`,
-      ),
-    );
+    const { statements, connection } = this.opened;
+    const statement = principal === undefined ? statements.countAll : statements.countOfPrincipal;
+    const values = this.oursAfter('', principal);
+    const { rows } = await connection.use((session) => session.run<{ total: number | string }>(statement, values), this.timeout * PATIENCE);
     return Number(rows[0]?.total ?? 0);
   }
 
   override async purgeExpired(): Promise<number> {
-    const { dialect, table, connection } = this.opened;
-    const order = { table, within: this.isOurs(), batch: PURGE_BATCH };
+    const { statements, connection } = this.opened;
+    const due = statements.due(PURGE_BATCH);
     // Each batch is an operation with a time and a connection of its own, and lets others have their turn in between.
-    for (let removed = 0; ;) {
-      const batch = await connection.use((session) => dialect.purge(session, order));
-      removed += batch;
-      if (batch < PURGE_BATCH) return removed;
+    for (let removed = 0, from = 0; ;) {
+      const { rows } = await connection.use(async (session) => {
+        const batch = await session.run<DueRow>(due, { from, prefix: this.prefix });
+        removed += await purge(session, statements, batch.rows);
+        return batch;
+      });
+      // What is left before the last row belongs to others.
+      from = Number(rows.at(-1)?.purge_at ?? from);
+      if (rows.length < PURGE_BATCH) return removed;
       await nextTurn();
     }
   }
 
-  private get opened(): { readonly dialect: Dialect; readonly table: Sql; readonly connection: SqlConnection } {
+  private get opened(): OpenDatabase {
     if (this.database === undefined) throw new Error('[ServerSession] the typeorm back end is used before onModuleInit');
     return this.database;
   }
 
-  private get columns(): Sql {
-    return sql`id, version, payload, principal, expires_at - (${this.opened.dialect.now}) AS remaining`;
+  /** @returns false when the id is taken. */
+  private async insert(session: SqlSession, row: StatementValues): Promise<boolean> {
+    const { dialect, statements } = this.opened;
+    try {
+      return (await session.run(statements.insert, row)).affected > 0;
+    } catch (error) {
+      if (dialect.isDuplicate(error)) return false;
+      throw error;
+    }
   }
 
-  private get isAlive(): Sql {
-    return sql`expires_at > ${this.opened.dialect.now}`;
+  private oursAfter(handle: string, principal: string | undefined): StatementValues {
+    const owner = principal === undefined ? {} : { principal: onlyString(principal) };
+    return { after: this.prefix + handle, end: this.prefix + AFTER_HANDLES, ...owner };
   }
+}
 
-  /**
-   * A range, for the index, and then the form of a handle: another application's prefix may begin with ours.
-   *
-   * @param after the handle to begin behind.
-   */
-  private isOurs(after = ''): Sql {
-    const { prefix } = this;
-    const { dialect } = this.opened;
-    return sql`id > ${prefix + after} AND id < ${prefix + AFTER_HANDLES} AND ${dialect.isHandleFrom(prefix.length + 1)}`;
-  }
-
-  private belongsTo(principal: string | undefined): Sql {
-    return principal === undefined ? text('1 = 1') : this.opened.dialect.isPrincipal(principal);
-  }
+/** Deletes what has expired. What still lives was used since the purge was to look at it, and comes up again when it expires. */
+async function purge(session: SqlSession, statements: Statements, rows: readonly DueRow[]): Promise<number> {
+  const idsOf = (isExpired: boolean): string[] => rows.filter(({ expired }) => (Number(expired) === 1) === isExpired).map(({ id }) => id);
+  const [expired, living] = [idsOf(true), idsOf(false)];
+  if (living.length > 0) await session.run(statements.postpone(living));
+  return expired.length > 0 ? (await session.run(statements.removeDue(expired))).affected : 0;
 }
 
 function toStoredRecord({ version, payload, principal, remaining }: SessionRow): StoredRecord {
@@ -184,9 +197,19 @@ function toTtl(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds));
 }
 
+function toColumns({ payload, principal }: SessionRecord): { payload: Uint8Array; principal: string | null } {
+  return { payload, principal: principal === undefined ? null : toPrincipal(onlyString(principal)) };
+}
+
 /** A database may cut a longer one without a word, and then it would be somebody else's. */
-function toPrincipal({ principal }: SessionRecord): string | null {
-  if (principal !== undefined && principal.length > LONGEST_PRINCIPAL)
+function toPrincipal(principal: string): string {
+  if (principal.length > LONGEST_PRINCIPAL)
     throw new Error(`[ServerSession] the principal has ${principal.length} characters; the sessions table takes ${LONGEST_PRINCIPAL}`);
-  return principal ?? null;
+  return principal;
+}
+
+/** A number in a comparison would be compared as one: for MySQL, every name is equal to 0. @throws TypeError for what is no string. */
+function onlyString(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new TypeError(`[ServerSession] SQL: a principal or a cursor is a string; given: ${kindOf(value)}`);
 }

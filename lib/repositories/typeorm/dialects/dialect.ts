@@ -1,83 +1,89 @@
 import type { SqlDataSource } from '../data-source.types.js';
-import type { Sql } from '../sql-statement.js';
-import type { SqlSession } from '../sql-session.js';
+import type { Statement } from '../statement.js';
 import type { TableName } from '../table-name.js';
 
-/** A row to insert; `ttl` in milliseconds. */
-export interface NewRow {
-  readonly id: string;
-  readonly payload: Uint8Array;
-  readonly principal: string | null;
-  readonly ttl: number;
+/** What can be a parameter. */
+export type SqlValue = string | number | Uint8Array | null;
+
+/** What a statement gave. */
+export interface SqlResult<Row> {
+  readonly rows: readonly Row[];
+  readonly affected: number;
 }
 
-/** A row of the sessions table. What is BIGINT comes as a number or as text, as the driver likes. */
-export interface SessionRow {
-  readonly id: string;
-  readonly version: number | string;
-  readonly payload: unknown;
-  readonly principal: string | null;
-  /** Milliseconds until the record expires. */
-  readonly remaining: number | string;
+/** The type of a column, as TypeORM calls it. */
+export interface ColumnType {
+  readonly type: 'varchar' | 'text' | 'bigint' | 'integer' | 'bytea' | 'mediumblob' | 'blob';
+  readonly length?: string;
+  readonly charset?: string;
+  readonly collation?: string;
 }
 
-/** Which records `purge` is about. */
-export interface PurgeOrder {
-  readonly table: Sql;
-  /** A condition on the column `id`. */
-  readonly within: Sql;
-  /** At most so many in one statement. */
-  readonly batch: number;
-}
-
-/** What is different in one kind of database. Everything that all of them understand stands in the repository. */
+/**
+ * What TypeORM does not know of a kind of database: its clock, its way to run a statement, its errors. The statements themselves
+ * are written by TypeORM's QueryBuilder.
+ */
 export interface Dialect {
   readonly name: string;
   /** The npm package of the driver. */
   readonly driver: string;
   /** Options for a DataSource of our own: nothing waits longer than `timeout` milliseconds. */
   ownOptions(timeout: number): Record<string, unknown>;
-  /** Whether all of a DataSource's statements go through one connection, and so into whatever transaction is open there. */
-  readonly hasOneConnection: boolean;
-
-  placeholder(position: number): string;
-  quote(name: string): string;
 
   /** Milliseconds since 1970 by the clock of the database, independent of any time zone. */
-  readonly now: Sql;
-  /** A condition: the column `principal` is exactly this. */
-  isPrincipal(principal: string): Sql;
-  /** A condition: the column `id` is a handle from position `start` (from 1) on. */
-  isHandleFrom(start: number): Sql;
+  readonly now: string;
+  /** The function that gives the least of its arguments. */
+  readonly least: string;
+  /** A condition: the column `principal` is exactly `:principal`. */
+  readonly isPrincipal: string;
+  /** A condition: from position `start` (from 1) on, the column `id` is a handle. */
+  isHandleFrom(start: number): string;
+  /** Whether an UPDATE can return the rows that it changed. */
+  readonly hasReturning: boolean;
+  /** A condition: a row has one of `:...ids`, and, where the database can tell, no other process holds it. */
+  isOneOfFree(table: string): string;
 
-  /** Creates the row; false when the id is taken by a row that has not expired. */
-  insert(session: SqlSession, table: Sql, row: NewRow): Promise<boolean>;
-  /** Gives a living row a new lifetime, and reads it. */
-  touch(session: SqlSession, table: Sql, columns: Sql, id: string, ttl: number): Promise<SessionRow | undefined>;
-  /** Deletes one batch of expired rows; returns how many. Does nothing where another process is at it, if that can be known. */
-  purge(session: SqlSession, order: PurgeOrder): Promise<number>;
-
+  /** Whether a database has schemas; without them, the first part of the path of a table names another database. */
+  readonly hasSchemas: boolean;
+  /** The types of the columns, for keys, numbers, bytes and principals. */
+  readonly columns: Readonly<Record<'key' | 'number' | 'bytes' | 'principal', ColumnType>>;
   /** The statements that create the table with its indexes where they are absent. */
-  tableStatements(table: TableName): readonly string[];
-  /** Carries them out, while others may do the same. */
-  createTable(session: SqlSession, table: TableName): Promise<void>;
+  createStatements(table: TableName): readonly string[];
+  /** The statements that bring a table of an earlier version up to date. */
+  upgradeStatements(table: TableName): readonly string[];
+  /** Statements to run before and after a group of statements that change the table, so that two processes do not do it at once. */
+  readonly lockedGroup?: { begin(table: TableName): readonly string[]; readonly end: string; readonly undo: string };
+
+  /** Runs a statement on a connection of the driver. */
+  execute<Row>(connection: unknown, statement: Statement, parameters: readonly SqlValue[]): Promise<SqlResult<Row>>;
+  /**
+   * Cuts a connection on which an answer is overdue, or that is of no more use, so that it does not go back into the pool. Where
+   * all statements share one connection and there is no server to wait for, it does nothing.
+   */
+  abandon(connection: unknown): void;
+  /**
+   * Called with each DataSource that is connected, before its first use.
+   *
+   * @param onConnection to be called with each new connection.
+   * @returns whether the pool of the DataSource tells of new connections.
+   */
+  watch(dataSource: SqlDataSource, onConnection: (connection: object) => void): boolean;
 
   /** The table does not exist. */
   isMissingTable(error: unknown): boolean;
-  /** The database undid the statement for the sake of another one, and it may be repeated. */
+  /** The table does not have a column that a statement names. */
+  isMissingColumn(error: unknown): boolean;
+  /** What a statement should create or drop is there, or gone, already. */
+  isAlreadyDone(error: unknown): boolean;
+  /** A row with this id exists. */
+  isDuplicate(error: unknown): boolean;
+  /** The database undid the statement for the sake of another one, or could not begin it, and it may be repeated. */
   isRepeatable(error: unknown): boolean;
-  /** Called with each DataSource that is connected, before its first use. */
-  prepareDataSource(dataSource: SqlDataSource): void;
-  /** Cuts a connection on which an answer is overdue, so that it does not go back into the pool. */
-  abandon(connection: unknown): void;
+  /** The connection, or the server behind it, takes no changes. */
+  isReadOnly(error: unknown): boolean;
 }
 
-/** A table's name as it stands in statements. */
-export function qualified(dialect: Pick<Dialect, 'quote'>, { schema, name }: TableName): string {
-  return schema === undefined ? dialect.quote(name) : `${dialect.quote(schema)}.${dialect.quote(name)}`;
-}
-
-/** A member of an error of a driver, which TypeORM copies onto its own. */
-export function errorMember(error: unknown, member: 'code' | 'errno'): unknown {
+/** A member of an error of a driver. A native one may come from another realm, where it is an instance of another `Error`. */
+export function errorMember(error: unknown, member: 'code' | 'errno' | 'message'): unknown {
   return typeof error === 'object' && error !== null ? (error as Record<string, unknown>)[member] : undefined;
 }

@@ -1,82 +1,114 @@
-import { sql, text } from '../sql-statement.js';
-import { insertOnConflict, touchReturning } from './common-statements.js';
-import { errorMember, qualified, type Dialect } from './dialect.js';
+import { quotePath } from '../table-name.js';
+import { errorMember, type Dialect, type SqlResult } from './dialect.js';
 
+const UNDEFINED_TABLE = '42P01';
+const UNDEFINED_COLUMN = '42703';
+const UNIQUE_VIOLATION = '23505';
+const READ_ONLY_TRANSACTION = '25006';
 /** Serialization failure, and deadlock. */
 const REPEATABLE = new Set<unknown>(['40001', '40P01']);
-/** What is used of the pool of pg. */
+/** How long a change of the table may wait for others to be done with it: meanwhile, all others wait for it. */
+const LOCK_TIMEOUT = '2s';
+
+/** What is used of pg. */
+interface Client {
+  readonly connection?: { readonly stream?: { destroy?(): void } };
+  query<Row>(text: string, values: readonly unknown[]): Promise<{ rows?: Row[]; rowCount?: number | null }>;
+  on(event: 'error', listener: () => void): void;
+  end(): Promise<void>;
+}
 interface Pool {
-  on(event: 'connect', listener: (client: { on(event: 'error', listener: () => void): void }) => void): void;
+  on(event: 'connect', listener: (client: Client) => void): void;
 }
 
-const guarded = new WeakSet<Pool>();
-const UNDEFINED_TABLE = '42P01';
+const quote = (name: string): string => `"${name}"`;
 
 export const postgresDialect: Dialect = {
   name: 'PostgreSQL',
   driver: 'pg',
   ownOptions: (timeout) => ({ connectTimeoutMS: timeout, extra: { keepAlive: true } }),
-  hasOneConnection: false,
 
-  placeholder: (position) => `$${position}`,
-  quote: (name) => `"${name}"`,
+  // The moment itself, and not the start of the transaction or of the statement, which may have waited for a lock. In a subquery,
+  // because an index serves only what is the same for all rows.
+  now: '(SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)',
+  least: 'LEAST',
+  isPrincipal: 'principal = :principal',
+  isHandleFrom: (start) => `substr(id, ${start}) ~ '^[A-Za-z0-9_-]+$'`,
+  hasReturning: true,
+  // Sorted and without waiting, so that two processes that purge at the same time cannot block each other.
+  isOneOfFree: (table) => `id IN (SELECT id FROM ${table} WHERE id IN (:...ids) ORDER BY id FOR UPDATE SKIP LOCKED)`,
 
-  // The moment itself, and not the start of the transaction or of the statement, which may have waited for a lock.
-  now: text('floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'),
-  isPrincipal: (principal) => sql`principal = ${principal}`,
-  isHandleFrom: (start) => sql`substr(id, ${text(String(start))}) ~ '^[A-Za-z0-9_-]+$'`,
-
-  insert: (session, table, row) => insertOnConflict(postgresDialect, session, table, row),
-  touch: (session, table, columns, id, ttl) => touchReturning(postgresDialect, session, table, columns, id, ttl),
-
-  purge: async (session, { table, within, batch }) => {
-    // A lock until the end of the statement, not of the connection: a pooler such as PgBouncer may stand in between. The
-    // time is asked for in a subquery, because an index does not serve an expression that changes from row to row.
-    const statement = sql`
-      WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext(${`purge ${table.toText(String)}`})) AS mine)
-      DELETE FROM ${table} WHERE (SELECT mine FROM turn) AND id IN (
-        SELECT id FROM ${table} WHERE expires_at <= (SELECT ${postgresDialect.now}) AND ${within}
-        ORDER BY expires_at LIMIT ${text(String(batch))} FOR UPDATE SKIP LOCKED)`;
-    return (await session.change(statement)).affected;
+  hasSchemas: true,
+  columns: {
+    key: { type: 'varchar', length: '255', collation: 'C' },
+    number: { type: 'bigint' },
+    bytes: { type: 'bytea' },
+    principal: { type: 'varchar', length: '512', collation: 'C' },
   },
-
-  tableStatements: (table) => {
-    const path = qualified(postgresDialect, table);
+  createStatements: (table) => {
+    const path = quotePath(quote, table);
     return [
       `CREATE TABLE IF NOT EXISTS ${path} (
   "id" varchar(255) COLLATE "C" NOT NULL PRIMARY KEY,
   "version" bigint NOT NULL,
   "payload" bytea NOT NULL,
   "expires_at" bigint NOT NULL,
-  "principal" varchar(255) COLLATE "C"
+  "principal" varchar(512) COLLATE "C",
+  "purge_at" bigint NOT NULL DEFAULT 0
 )`,
       `CREATE INDEX IF NOT EXISTS "${table.name}_principal_idx" ON ${path} ("principal", "id")`,
-      `CREATE INDEX IF NOT EXISTS "${table.name}_expires_at_idx" ON ${path} ("expires_at")`,
+      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at")`,
     ];
   },
-
+  upgradeStatements: (table) => {
+    const path = quotePath(quote, table);
+    return [
+      `ALTER TABLE ${path} ALTER COLUMN "principal" TYPE varchar(512) COLLATE "C"`,
+      `ALTER TABLE ${path} ADD COLUMN IF NOT EXISTS "purge_at" bigint NOT NULL DEFAULT 0`,
+      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at")`,
+      `DROP INDEX IF EXISTS ${quotePath(quote, { ...table, name: `${table.name}_expires_at_idx` })}`,
+    ];
+  },
   // `IF NOT EXISTS` alone is no protection: two at once fail over the same entry in the catalogue.
-  createTable: (session, table) =>
-    session.transaction(async () => {
-      await session.query(sql`SELECT pg_advisory_xact_lock(hashtext(${`create ${qualified(postgresDialect, table)}`}))`);
-      for (const statement of postgresDialect.tableStatements(table)) await session.query(text(statement));
-    }),
+  lockedGroup: {
+    begin: (table) => [
+      'BEGIN',
+      `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`,
+      `SELECT pg_advisory_xact_lock(hashtext('create ${quotePath(quote, table)}'))`,
+    ],
+    end: 'COMMIT',
+    undo: 'ROLLBACK',
+  },
+
+  execute: async <Row>(
+    connection: unknown,
+    statement: { readonly text: string },
+    parameters: readonly unknown[],
+  ): Promise<SqlResult<Row>> => {
+    const { rows = [], rowCount } = await (connection as Client).query<Row>(statement.text, parameters);
+    return { rows, affected: rowCount ?? 0 };
+  },
+  // To end it is to tell the server, and then to wait for its good-bye, which does not come where the network is broken.
+  abandon: (connection) => {
+    const client = connection as Client;
+    client.end().catch(() => undefined);
+    client.connection?.stream?.destroy?.();
+  },
+  // Between the moment when the pool has a new connection and the one when TypeORM listens for its errors, no one does. A
+  // server that goes away just then would end the process with an unhandled 'error' event.
+  watch: ({ driver }, onConnection) => {
+    const pool = (driver as { master?: Pool }).master;
+    pool?.on('connect', (client) => {
+      client.on('error', () => undefined);
+      onConnection(client);
+    });
+    return pool !== undefined;
+  },
 
   isMissingTable: (error) => errorMember(error, 'code') === UNDEFINED_TABLE,
+  isMissingColumn: (error) => errorMember(error, 'code') === UNDEFINED_COLUMN,
+  isAlreadyDone: () => false,
+  isDuplicate: (error) => errorMember(error, 'code') === UNIQUE_VIOLATION,
   isRepeatable: (error) => REPEATABLE.has(errorMember(error, 'code')),
-  prepareDataSource: ({ driver }) => guardNewConnections((driver as { master?: Pool }).master),
-  // With a query under way, the driver cuts the connection at once.
-  abandon: (connection) => {
-    (connection as { end?: () => Promise<void> }).end?.().catch(() => undefined);
-  },
+  isReadOnly: (error) => errorMember(error, 'code') === READ_ONLY_TRANSACTION,
 };
-
-/**
- * Between the moment when the pool hands out a new connection and the one when TypeORM listens for its errors, nobody does. A
- * server that goes away just then would end the process with an unhandled 'error' event.
- */
-function guardNewConnections(pool: Pool | undefined): void {
-  if (pool === undefined || guarded.has(pool)) return;
-  guarded.add(pool);
-  pool.on('connect', (client) => client.on('error', () => undefined));
-}
