@@ -3,11 +3,13 @@ import { Logger } from '@nestjs/common';
 import mongoose from 'mongoose';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MongodbSessionRepository } from '../../lib/repositories/mongodb/mongodb-session.repository.js';
-import { startMongo, type TestServer } from '../servers/index.js';
+import { startMongo, TcpProxy, type TestServer } from '../servers/index.js';
 import { itUnless } from '../servers/it-unless.js';
 import { openMongodb } from './mongodb.probe.js';
 
 const MINUTE = 60_000;
+/** For what takes two timeouts of two seconds. */
+const SLOW_MACHINE = 20_000;
 const TIMEOUT = 400;
 /** A command may first wait for the connection and then for its answer; the layers above stop waiting after half of it. */
 const SOON = 2 * TIMEOUT + 1500;
@@ -59,11 +61,83 @@ describe.each(['a URI', 'a connection of the application'])('MongoDB given as %s
   });
 });
 
+describe.each(['a URI', 'a connection of the application'])('A network that forgets the connections to MongoDB, given as %s,', (way) => {
+  it('is noticed, and requests work again within two timeouts, however many connections there were', async () => {
+    const server = await startMongo();
+    const proxy = await TcpProxy.start(server.port);
+    const uri = `mongodb://127.0.0.1:${proxy.port}/test`;
+    const application = way === 'a URI' ? undefined : await mongoose.createConnection(uri).asPromise();
+    const repository = await openMongodb(application ? { connection: application } : { uri }, { storeTimeout: '2s' });
+    try {
+      await repository.create('handle', { payload }, MINUTE);
+      // As many connections as requests at the same time, all of them idle afterwards.
+      await Promise.all(Array.from({ length: 150 }, () => repository.read('handle')));
+      expect(proxy.connections).toBeGreaterThan(6);
+      proxy.forget();
+
+      const start = performance.now();
+      const answers: string[] = [];
+      do {
+        // One request after the other, so that each meets a connection of its own.
+        answers.push(
+          await repository.read('handle').then(
+            () => 'answered',
+            () => 'rejected',
+          ),
+        );
+      } while (answers.at(-1) !== 'answered' && answers.length < 10);
+      expect(answers.length - 1).toBeLessThanOrEqual(2);
+      expect(performance.now() - start).toBeLessThan(SLOW_MACHINE);
+      const more = await Promise.allSettled(Array.from({ length: 20 }, () => repository.read('handle')));
+      expect(new Set(more.map(({ status }) => status))).toEqual(new Set(['fulfilled']));
+    } finally {
+      await repository.onApplicationShutdown();
+      await proxy.stop();
+      await application?.close();
+      await server.stop();
+    }
+  }, 60_000);
+});
+
+describe('MongoDB that hangs under writes', () => {
+  ownServerIt(
+    'costs no memory meanwhile, and stores nothing later that was refused, except what lay in a socket',
+    async () => {
+      const server = await startMongo();
+      const repository = await openMongodb({ uri: server.url }, { storeTimeout: '400ms' });
+      const body = Buffer.alloc(20_000, 'x');
+      try {
+        await repository.create('first', { payload: body }, MINUTE);
+        await server.pause();
+        let asked = 0;
+        const heaps: number[] = [];
+        for (const end = performance.now() + 6000; performance.now() < end;) {
+          const wave = Array.from({ length: 200 }, () => repository.create(`late${asked++}`, { payload: body }, MINUTE));
+          const outcomes = await Promise.allSettled(wave);
+          expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+          heaps.push(process.memoryUsage().rss);
+        }
+        await server.resume();
+        await expectEventually(async () => expect(await repository.read('first')).toBeDefined());
+        const page = await repository.list({ limit: 1000 });
+        const CONNECTIONS = 100;
+        expect(asked).toBeGreaterThan(1000);
+        expect(page.records.length).toBeLessThanOrEqual(1 + CONNECTIONS);
+        expect(Math.max(...heaps) - heaps[1]!).toBeLessThan(60_000_000);
+      } finally {
+        await repository.onApplicationShutdown();
+        await server.stop();
+      }
+    },
+    60_000,
+  );
+});
+
 describe('MongoDB that is not there when the application starts', () => {
   ownServerIt('is waited for by nobody, found later, and given its indexes then', async () => {
     const logged: string[] = [];
     const note = (text: unknown): void => void (String(text).includes('[ServerSession]') && logged.push(String(text)));
-    for (const level of ['log', 'warn'] as const) jest.spyOn(Logger.prototype, level).mockImplementation(note);
+    for (const level of ['log', 'error'] as const) jest.spyOn(Logger.prototype, level).mockImplementation(note);
     const server = await startMongo();
     await server.kill();
     const repository = await openMongodb({ uri: server.url, collection: 'late' }, { storeTimeout: '400ms' });
@@ -72,9 +146,14 @@ describe('MongoDB that is not there when the application starts', () => {
       for (const operation of operationsOf(repository)) await expectRejection(operation);
       await server.restart();
       await expectEventually(async () => expect(await repository.create('handle', { payload }, MINUTE)).toBe('1'));
-      await expectEventually(async () => expect(logged).toHaveLength(2));
-      expect(logged[0]).toMatch(/^\[ServerSession\] MongoDB: the indexes of 'late' could not be created, trying again: /);
-      expect(logged[1]).toBe("[ServerSession] MongoDB: 'late' has its indexes now");
+      await expectEventually(async () => expect(logged).toHaveLength(4));
+      const refused = `connect ECONNREFUSED ${server.host}:${server.port}`;
+      expect(logged.sort()).toEqual([
+        '[ServerSession] MongoDB is back',
+        "[ServerSession] MongoDB: 'late' has its indexes now",
+        `[ServerSession] MongoDB: ${refused}`,
+        `[ServerSession] MongoDB: the indexes of 'late' could not be created, trying again: ${refused} (option 'mongodb.createIndexes')`,
+      ]);
       const client = await new mongoose.mongo.MongoClient(server.url).connect();
       expect((await client.db('test').collection('late').indexes()).map(({ name }) => name)).toContain('expiresAt_1');
       await client.close();

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { ServerSessionOptions } from 'nestjs-server-session';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { MongodbSessionRepository } from '../../lib/repositories/mongodb/mongodb-session.repository.js';
-import type { SessionDocument } from '../../lib/repositories/mongodb/mongodb.types.js';
+import type { SessionDocument } from '../../lib/repositories/mongodb/session-document.js';
 
 /** A repository as the module makes it, in an application without any connection of its own. */
 export async function openMongodb(

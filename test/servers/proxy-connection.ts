@@ -44,6 +44,11 @@ export class ProxyConnection {
     return this.#lossy;
   }
 
+  /** From now on nothing arrives at either side. */
+  lose(): void {
+    this.#lossy = true;
+  }
+
   countFromHere(): void {
     this.#replied = 0;
   }

@@ -91,6 +91,18 @@ describe('TcpProxy', () => {
     while (idle.so.received !== 'fine') await wait(2);
   });
 
+  it('forgets the connections that are open, and neither side hears of it', async () => {
+    await startProxy();
+    const { socket, so } = await open();
+    proxy.forget();
+    socket.write('lost');
+    const next = await open();
+    next.socket.write('fine');
+    while (next.so.received !== 'fine') await wait(2);
+    await wait(50);
+    expect(so).toEqual({ received: '', error: undefined });
+  });
+
   it('cuts in the middle of a reply, once', async () => {
     await startProxy();
     const { socket, so } = await open();

@@ -46,6 +46,14 @@ export class TcpProxy {
     this.#rules.dropping = true;
   }
 
+  /**
+   * The connections that are open now become black holes, as when a NAT or a firewall has forgotten them: both sides take them for
+   * open, and nothing arrives. New ones are welcome.
+   */
+  forget(): void {
+    for (const connection of this.#connections) connection.lose();
+  }
+
   /** Resets every connection now; new ones are welcome. */
   cut(): void {
     for (const connection of this.#connections) connection.reset();

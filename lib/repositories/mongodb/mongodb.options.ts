@@ -56,9 +56,6 @@ export const MONGODB_DEFAULTS = {
   createIndexes: true,
 };
 
-/** What to install; a URI or a connection needs mongoose alone. */
-export const MONGODB_PACKAGES = '@nestjs/mongoose mongoose';
-
 const WAYS = ['connection', 'connectionName', 'uri'] as const;
 /** The characters that MongoDB allows in the name of a database on every platform. */
 const DATABASE = /^[^/\\. "$*<>:|?\0]{1,63}$/;

@@ -13,11 +13,11 @@ export class ServerClock {
   /**
    * @param ask asks the server for the time, in epoch milliseconds; undefined where it does not tell, which makes this process's
    *   clock the one that counts.
-   * @param local the clock of this process, in epoch milliseconds.
+   * @param local a clock of this process, in epoch milliseconds. By default one that goes on evenly when the time of the machine is set.
    */
   constructor(
     private readonly ask: () => Promise<number | undefined>,
-    private readonly local: () => number = Date.now,
+    private readonly local: () => number = () => performance.timeOrigin + performance.now(),
   ) {}
 
   /** Epoch milliseconds. Only the first call waits for the server; later ones at most cause a comparison in the background. */
@@ -26,7 +26,6 @@ export class ServerClock {
       const offset = await this.compare();
       return this.local() + offset;
     }
-    // Backwards, too: this process's clock may have been set.
     if (this.isStale || Math.abs(this.local() - this.comparedAt) >= REFRESH_INTERVAL) this.compare().catch(() => undefined);
     return this.local() + this.offset;
   }
