@@ -51,7 +51,7 @@ export {
   type StoredRecord,
   type UpdateResult,
 } from './repositories/session-repository.js';
-export { SessionSerializer } from './storage/session-serializer.js';
+export { SessionSerializer } from './storage/serializers.js';
 export { ServerSessionModule } from './server-session.module.js';
 export { ServerSession } from './session/server-session.js';
 export type { FlashMessage, SessionData } from './session/session-data.js';

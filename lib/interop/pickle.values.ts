@@ -1,4 +1,4 @@
-import { put } from '../storage/value-form.js';
+import { put } from '../storage/tagged-values.js';
 
 /** Deeper is no session of a user. */
 export const MAX_DEPTH = 100;

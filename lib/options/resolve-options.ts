@@ -1,7 +1,7 @@
 import { SessionOptionsError } from '../errors.js';
 import { type BackEndOptions, type GivenBackEnds, SESSION_TYPES } from '../repositories/back-ends.js';
 import { SessionRepository } from '../repositories/session-repository.js';
-import { SessionSerializer } from '../storage/session-serializer.js';
+import { SessionSerializer } from '../storage/serializers.js';
 import { resolveCookie } from './cookie.options.js';
 import { resolveTransport } from './transport.options.js';
 import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';

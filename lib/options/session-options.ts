@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BackEndOptions, SessionType } from '../repositories/back-ends.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
-import type { SessionSerializer } from '../storage/session-serializer.js';
+import type { SessionSerializer } from '../storage/serializers.js';
 
 /** A span of time: a number of seconds, or a string as in `'500ms'`, `'20m'`, `'14d'`. */
 export type Duration = number | string;
@@ -125,7 +125,7 @@ export interface ServerSessionOptions extends BackEndOptions {
    */
   concurrency?: 'merge' | 'overwrite' | 'reject';
   /**
-   * The form of the stored values. `'msgpack'` needs the package msgpackr.
+   * The form of the stored values. `'msgpack'` needs the package @msgpack/msgpack.
    * @default 'json'
    */
   serializer?: 'json' | 'msgpack' | SessionSerializer;

@@ -1,7 +1,7 @@
 import { reasonOf, redactedError } from '../common/redact.js';
 import { SessionSerializationError } from '../errors.js';
 import { toBuffer } from '../common/bytes.js';
-import type { SessionSerializer } from '../storage/session-serializer.js';
+import type { SessionSerializer } from '../storage/serializers.js';
 import { Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
 
 /**

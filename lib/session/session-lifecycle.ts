@@ -1,6 +1,6 @@
 import { PrincipalChangeError, SessionConflictError, SessionStoreError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SerializerRegistry } from '../storage/serializer-registry.js';
+import type { SerializerRegistry } from '../storage/serializers.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { ContentFactory } from './content-factory.js';
 import { applyChanges, Attribute, FieldKind, type FieldChanges } from '../storage/record-fields.js';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { NullSessionError, SessionStoreError, SessionUnavailableError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SerializerRegistry } from '../storage/serializer-registry.js';
+import type { SerializerRegistry } from '../storage/serializers.js';
 import type { SessionContent } from '../storage/record.codec.js';
 import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { Attribute } from '../storage/record-fields.js';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { reasonOf } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionSerializer } from '../storage/session-serializer.js';
+import type { SessionSerializer } from '../storage/serializers.js';
 import { Attribute } from '../storage/record-fields.js';
 import type { SessionState } from './session-state.js';
 

@@ -24,7 +24,7 @@ import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-teleme
 import { PrincipalNames } from './record.cipher.js';
 import type { RecordCodec, RecordContent, RetiredContent, SessionContent } from './record.codec.js';
 import { Attribute, type SerializedFields } from './record-fields.js';
-import type { SerializerRegistry } from './serializer-registry.js';
+import type { SerializerRegistry } from './serializers.js';
 
 /** A session or what is left of one, with the version an update is based on. */
 export interface StoredSession<C extends RecordContent = RecordContent> {

@@ -2,7 +2,7 @@ import type { ServerSession, ServerSessionOptions } from 'nestjs-server-session'
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
 import { AesGcmCipher } from '../../lib/storage/record.cipher.js';
-import { createSerializers } from '../../lib/storage/serializer.factory.js';
+import { createSerializers } from '../../lib/storage/serializers.js';
 import { RecordCodec } from '../../lib/storage/record.codec.js';
 import { stateOf, toServerSession } from '../../lib/session/server-session.js';
 import { SessionIds } from '../../lib/session/session-id.js';

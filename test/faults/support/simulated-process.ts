@@ -1,6 +1,6 @@
 import { type SessionRepository, type ServerSession, type ServerSessionOptions } from 'nestjs-server-session';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
-import { createSerializers } from '../../../lib/storage/serializer.factory.js';
+import { createSerializers } from '../../../lib/storage/serializers.js';
 import { RecordCodec } from '../../../lib/storage/record.codec.js';
 import { stateOf, toServerSession } from '../../../lib/session/server-session.js';
 import { SessionIds } from '../../../lib/session/session-id.js';

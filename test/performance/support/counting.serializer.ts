@@ -1,4 +1,4 @@
-import { JsonSerializer } from '../../../lib/storage/json.serializer.js';
+import { JsonSerializer } from '../../../lib/storage/serializers.js';
 
 /** JSON that notes what it turned into bytes and back. */
 export class CountingSerializer extends JsonSerializer {

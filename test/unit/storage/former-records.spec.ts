@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { AesGcmCipher, PrincipalNames } from '../../../lib/storage/record.cipher.js';
 import { RecordCodec, type SessionContent } from '../../../lib/storage/record.codec.js';
-import { createSerializers } from '../../../lib/storage/serializer.factory.js';
-import type { SerializerRegistry } from '../../../lib/storage/serializer-registry.js';
+import { createSerializers } from '../../../lib/storage/serializers.js';
+import type { SerializerRegistry } from '../../../lib/storage/serializers.js';
 import { FIXTURE_KEY, fixtureFields } from '../../fixtures/stored-values.js';
 
 interface Fixture {

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { UnreadableRecordError } from '../../../lib/errors.js';
-import { JsonSerializer } from '../../../lib/storage/json.serializer.js';
+import { JsonSerializer } from '../../../lib/storage/serializers.js';
 import { AesGcmCipher } from '../../../lib/storage/record.cipher.js';
-import { createSerializers } from '../../../lib/storage/serializer.factory.js';
-import { SerializerRegistry } from '../../../lib/storage/serializer-registry.js';
+import { createSerializers } from '../../../lib/storage/serializers.js';
+import { SerializerRegistry } from '../../../lib/storage/serializers.js';
 import { toBuffer } from '../../../lib/common/bytes.js';
-import { SessionSerializer } from '../../../lib/storage/session-serializer.js';
+import { SessionSerializer } from '../../../lib/storage/serializers.js';
 import { type RecordContent, type SessionContent, RecordCodec } from '../../../lib/storage/record.codec.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
 import { storedValues } from '../../support/stored-values.js';
