@@ -1,12 +1,16 @@
 import type { Redis } from 'ioredis';
 import { InvalidSessionCursorError } from '../../errors.js';
-import { isHandle } from '../../session/session-id.js';
-import type { RedisClient } from './redis-session.repository.js';
+import type { RedisClient, RedisConnection } from './redis.connection.js';
 
 /** Commands for one page, lest sessions that are rare among other keys keep a caller waiting. */
 const MAX_SCANS = 100;
 /** Keys looked at by one command where only their number matters. */
 const COUNT_STEP = 1000;
+
+/** What a session is stored under; other keys may have the same prefix. */
+const HANDLE = /^[\w-]{1,128}$/;
+/** In cursors; neither in handles nor in the names of nodes. */
+const SEPARATOR = '~';
 
 /** One page of the handles in the store. */
 export interface HandlePage {
@@ -19,45 +23,52 @@ export interface HandlePage {
  * is found; one may be found twice.
  */
 export class KeyScan {
-  constructor(private readonly prefix: string) {}
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly prefix: string,
+  ) {}
 
-  /** @param cursor of the page before: SCAN's own, and the node that it belongs to. */
-  async page(client: RedisClient, cursor: string | undefined, limit: number): Promise<HandlePage> {
-    const nodes = nodesOf(client);
-    let { index, scan } = cursor === undefined ? { index: 0, scan: '0' } : resume(nodes, cursor);
-    const handles = new Set<string>();
+  /** @param cursor of the page before: SCAN's own, the node that it belongs to, and what SCAN found past the end of the page. */
+  async page(cursor: string | undefined, limit: number): Promise<HandlePage> {
+    const nodes = nodesOf(this.connection.client);
+    let { index, scan, handles: found } = cursor === undefined ? { index: 0, scan: '0', handles: [] } : resume(nodes, cursor);
+    const handles = new Set(found);
     for (let scans = 0; scans < MAX_SCANS && handles.size < limit; scans++) {
       const node = nodes[index];
-      if (node === undefined) return { handles: [...handles], cursor: undefined };
-      const [next, keys] = await this.scan(client, node, scan, limit);
-      for (const handle of keys) handles.add(handle);
-      scan = next;
-      if (next === '0') index++;
+      if (node === undefined) break;
+      [scan, found] = await this.scan(node, scan, limit - handles.size);
+      for (const handle of found) handles.add(handle);
+      if (scan === '0') index++;
     }
+    const page = [...handles];
+    const rest = page.splice(limit);
     const node = nodes[index];
-    return { handles: [...handles], cursor: node && `${scan}@${nameOf(node)}` };
+    if (node === undefined && rest.length === 0) return { handles: page, cursor: undefined };
+    return { handles: page, cursor: [`${scan}@${node === undefined ? '' : nameOf(node)}`, ...rest].join(SEPARATOR) };
   }
 
-  async count(client: RedisClient): Promise<number> {
-    const counts = await Promise.all(nodesOf(client).map((node) => this.countNode(client, node)));
+  async count(): Promise<number> {
+    const counts = await Promise.all(nodesOf(this.connection.client).map((node) => this.countNode(node)));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  private async countNode(client: RedisClient, node: Redis): Promise<number> {
+  private async countNode(node: Redis): Promise<number> {
     let count = 0;
     let scan = '0';
     do {
-      const [next, handles] = await this.scan(client, node, scan, COUNT_STEP);
+      const [next, handles] = await this.scan(node, scan, COUNT_STEP);
       count += handles.length;
       scan = next;
     } while (scan !== '0');
     return count;
   }
 
-  private async scan(client: RedisClient, node: Redis, cursor: string, count: number): Promise<[string, string[]]> {
+  private async scan(node: Redis, cursor: string, count: number): Promise<[string, string[]]> {
     // The client puts a prefix of its own before keys, but not before patterns.
-    const prefix = String(client.options.keyPrefix ?? '') + this.prefix;
-    const [next, keys] = await node.scan(cursor, 'MATCH', `${escapeGlob(prefix)}*`, 'COUNT', Math.max(10, count));
+    const prefix = this.connection.keyPrefix + this.prefix;
+    const [next, keys] = await this.connection.send(() =>
+      node.scan(cursor, 'MATCH', `${escapeGlob(prefix)}*`, 'COUNT', Math.max(10, count)),
+    );
     return [next, keys.map((key) => key.slice(prefix.length)).filter(isHandle)];
   }
 }
@@ -72,14 +83,19 @@ function nameOf({ options }: Redis): string {
   return `${options.host}:${options.port}`;
 }
 
-function resume(nodes: readonly Redis[], cursor: string): { index: number; scan: string } {
-  const [, scan, name] = /^(\d{1,20})@(.+)$/.exec(cursor) ?? [];
-  if (scan === undefined || name === undefined) throw new InvalidSessionCursorError();
+function resume(nodes: readonly Redis[], cursor: string): { index: number; scan: string; handles: string[] } {
+  const [position = '', ...handles] = cursor.split(SEPARATOR);
+  const [, scan, name] = /^(\d{1,20})@(.*)$/.exec(position) ?? [];
+  if (scan === undefined || name === undefined || !handles.every(isHandle)) throw new InvalidSessionCursorError();
   // A node that is gone was replaced by another one, whose cursors are its own: the listing goes on with the next node.
-  const index = nodes.findIndex((node) => nameOf(node) >= name);
+  const index = name === '' ? -1 : nodes.findIndex((node) => nameOf(node) >= name);
   const node = nodes[index];
-  if (node === undefined) return { index: nodes.length, scan: '0' };
-  return { index, scan: nameOf(node) === name ? scan : '0' };
+  if (node === undefined) return { index: nodes.length, scan: '0', handles };
+  return { index, scan: nameOf(node) === name ? scan : '0', handles };
+}
+
+function isHandle(name: string): boolean {
+  return HANDLE.test(name);
 }
 
 function escapeGlob(text: string): string {

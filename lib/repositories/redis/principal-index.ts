@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { RedisClient } from './redis-session.repository.js';
+import { InvalidSessionCursorError } from '../../errors.js';
+import type { RedisConnection } from './redis.connection.js';
 import { ADD_TO_INDEX, REMOVE_FROM_INDEX } from './redis.scripts.js';
 
 /** How far an entry may be behind its session before it is written again: a tenth of the lifetime, at most so many milliseconds. */
@@ -8,8 +9,6 @@ const MAX_LAG = 10 * 60_000;
 const MARGIN = 2 * MAX_LAG;
 /** Entries that this process remembers; a forgotten one is merely written once more. */
 const CAPACITY = 100_000;
-/** Entries removed by one command. */
-const BATCH = 1000;
 
 /** An entry as it was read. */
 export interface IndexEntry {
@@ -30,62 +29,79 @@ interface KnownEntry {
  * Which sessions a principal has: one sorted set for each, with handles as members and their expiry as scores.
  *
  * In a cluster the set is in another slot than its sessions, so the two cannot change together. Therefore the set only says
- * where to look, and a session itself says whose it is: an entry is written after its session, prolonged with it, and removed
- * by whoever finds that it leads nowhere. Sessions of nobody cost nothing here.
+ * where to look, and a session itself says whose it is. An entry is written after its session and prolonged with it. It is removed
+ * after its session has ended; what a process left behind that stopped in between is removed by the next listing. A session without
+ * a principal costs nothing here.
  */
 export class PrincipalIndex {
   private readonly known = new LRUCache<string, KnownEntry>({ max: CAPACITY });
 
-  constructor(private readonly prefix: string) {}
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly prefix: string,
+  ) {}
 
   /** After a session was stored: writes its entry, unless this process did so a moment ago. @param base the version before. */
-  async stored(client: RedisClient, handle: string, tag: string, version: string, base: string | undefined, ttl: number): Promise<void> {
+  async stored(handle: string, tag: string, version: string, base: string | undefined, ttl: number): Promise<void> {
     const known = this.known.get(handle);
     // Had another process stored the session in between, the entry may have been removed meanwhile.
     if (known?.tag === tag && known.version === base && this.isCurrent(known, ttl)) {
       this.known.set(handle, { ...known, version });
     } else {
-      await this.write(client, handle, tag, version, ttl);
+      await this.write(handle, tag, version, ttl);
     }
   }
 
   /** After a session was prolonged. */
-  async touched(client: RedisClient, handle: string, tag: string, version: string, ttl: number): Promise<void> {
+  async touched(handle: string, tag: string, version: string, ttl: number): Promise<void> {
     const known = this.known.get(handle);
     if (known?.tag === tag && this.isCurrent(known, ttl)) return;
     // The session was read and goes on; the next touch tries again.
-    await this.write(client, handle, tag, version, ttl).catch(() => undefined);
+    await this.write(handle, tag, version, ttl).catch(() => undefined);
   }
 
   /** After a session was deleted, or given to another principal. */
-  async ended(client: RedisClient, handle: string, tag: string): Promise<void> {
+  async ended(handle: string, tag: string): Promise<void> {
     this.known.delete(handle);
     // The store has done what it was asked for. An entry that is still there leads nowhere, and a listing removes it.
-    await client.zrem(this.keyOf(tag), handle).catch(() => undefined);
+    await this.connection.send((client) => client.zrem(this.keyOf(tag), handle)).catch(() => undefined);
   }
 
-  /** All entries, those included that lead nowhere by now. In the order of their handles, so that a listing can go on after one. */
-  async entries(client: RedisClient, tag: string): Promise<IndexEntry[]> {
-    const flat = await client.zrange(this.keyOf(tag), 0, -1, 'WITHSCORES');
+  /**
+   * Entries in the order of their scores, those included that lead nowhere by now. An entry that is written again meanwhile moves
+   * towards the end: it may be found twice, but is not missed.
+   *
+   * @param after a cursor made by `cursorOf`.
+   */
+  async page(tag: string, after: string | undefined, limit: number): Promise<IndexEntry[]> {
+    const last = after === undefined ? undefined : parseCursor(after);
     const entries: IndexEntry[] = [];
-    for (let at = 0; at + 1 < flat.length; at += 2) entries.push({ handle: flat[at]!, score: flat[at + 1]! });
-    return entries.sort((a, b) => (a.handle < b.handle ? -1 : 1));
+    for (let offset = 0; entries.length < limit; offset += limit) {
+      const found = await this.range(tag, last?.score ?? '-inf', offset, limit);
+      // Several may have the score of the cursor.
+      entries.push(...(last === undefined ? found : found.filter(({ handle, score }) => score !== last.score || handle > last.handle)));
+      if (found.length < limit) break;
+    }
+    return entries.slice(0, limit);
   }
 
   /** Removes entries that lead nowhere, unless they were written again since they were read. */
-  async remove(client: RedisClient, tag: string, entries: readonly IndexEntry[]): Promise<void> {
-    for (let start = 0; start < entries.length; start += BATCH) {
-      const batch = entries.slice(start, start + BATCH);
-      await REMOVE_FROM_INDEX.run(
-        client,
-        this.keyOf(tag),
-        batch.flatMap(({ handle, score }) => [handle, score]),
-      );
-    }
+  async remove(tag: string, entries: readonly IndexEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const args = entries.flatMap(({ handle, score }) => [handle, score]);
+    await REMOVE_FROM_INDEX.run(this.connection, this.keyOf(tag), args);
   }
 
-  private async write(client: RedisClient, handle: string, tag: string, version: string, ttl: number): Promise<void> {
-    await ADD_TO_INDEX.run(client, this.keyOf(tag), [handle, Math.ceil(ttl), MARGIN]);
+  private async range(tag: string, from: string, offset: number, limit: number): Promise<IndexEntry[]> {
+    const key = this.keyOf(tag);
+    const found = await this.connection.send((client) => client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', offset, limit));
+    // A client of the application may be set to give pairs, with scores as numbers.
+    const flat = found.flat().map(String);
+    return Array.from({ length: flat.length / 2 }, (_unused, n) => ({ handle: flat[2 * n]!, score: flat[2 * n + 1]! }));
+  }
+
+  private async write(handle: string, tag: string, version: string, ttl: number): Promise<void> {
+    await ADD_TO_INDEX.run(this.connection, this.keyOf(tag), [handle, Math.ceil(ttl), MARGIN]);
     this.known.set(handle, { tag, version, until: Date.now() + ttl });
   }
 
@@ -96,4 +112,15 @@ export class PrincipalIndex {
   private keyOf(tag: string): string {
     return `${this.prefix}principal:${tag}`;
   }
+}
+
+/** Where a listing goes on after an entry. */
+export function cursorOf({ handle, score }: IndexEntry): string {
+  return `${score}@${handle}`;
+}
+
+function parseCursor(cursor: string): IndexEntry {
+  const [, score, handle] = /^(\d{1,16})@([\w-]{1,128})$/.exec(cursor) ?? [];
+  if (score === undefined || handle === undefined) throw new InvalidSessionCursorError();
+  return { score, handle };
 }

@@ -1,4 +1,4 @@
-import type { Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { UnreadableRecordError } from '../../errors.js';
 import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
 import {
@@ -16,7 +16,7 @@ import { OptionReader } from '../../options/option-reader.js';
 import { InvalidationListener } from './invalidation.listener.js';
 import { KeyScan } from './key-scan.js';
 import { NearCache } from './near-cache.js';
-import { type IndexEntry, PrincipalIndex } from './principal-index.js';
+import { cursorOf, type IndexEntry, PrincipalIndex } from './principal-index.js';
 import { RedisConnection } from './redis.connection.js';
 import { resolveNearCache } from './redis.options.js';
 import { DELETE, SET_IF_VERSION } from './redis.scripts.js';
@@ -40,31 +40,33 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   private constructor(
     private readonly connection: RedisConnection,
     private readonly prefix: string,
+    /** Milliseconds for which a listing goes on over entries that lead nowhere. */
+    private readonly listingTime: number,
     private readonly near?: { readonly cache: NearCache; readonly listener: InvalidationListener },
   ) {
     super();
-    this.index = new PrincipalIndex(prefix);
-    this.keys = new KeyScan(prefix);
+    this.index = new PrincipalIndex(connection, prefix);
+    this.keys = new KeyScan(connection, prefix);
   }
 
   /** @throws MissingPackageError when ioredis is needed and not installed. */
   static async create({ redis, keyPrefix, storeTimeout }: ResolvedSessionOptions): Promise<RedisSessionRepository> {
     const connection = await RedisConnection.open(redis, storeTimeout);
-    if (redis?.nearCache === undefined) return new RedisSessionRepository(connection, keyPrefix);
+    const listingTime = storeTimeout / 2;
+    if (redis?.nearCache === undefined) return new RedisSessionRepository(connection, keyPrefix, listingTime);
     const cache = new NearCache(resolveNearCache(new OptionReader({ ...redis.nearCache }, [])));
     const listener = new InvalidationListener(connection.client as Redis, keyPrefix, cache);
-    return new RedisSessionRepository(connection, keyPrefix, { cache, listener });
+    return new RedisSessionRepository(connection, keyPrefix, listingTime, { cache, listener });
   }
 
-  override create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
-    return this.connection.run(async (client) => {
-      const tag = tagOf(principal);
-      const created = await client.set(this.prefix + handle, encodeValue('1', tag, payload), 'PX', toPx(ttl), 'NX');
-      if (created === null) return undefined;
-      this.near?.cache.stored(handle, ttl);
-      if (tag !== undefined) await this.index.stored(client, handle, tag, '1', undefined, ttl);
-      return '1';
-    });
+  override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    const tag = tagOf(principal);
+    const [key, value] = [this.prefix + handle, encodeValue('1', tag, payload)];
+    const created = await this.connection.send((client) => client.set(key, value, 'PX', toPx(ttl), 'NX'));
+    if (created === null) return undefined;
+    this.near?.cache.stored(handle, ttl);
+    if (tag !== undefined) await this.index.stored(handle, tag, '1', undefined, ttl);
+    return '1';
   }
 
   override read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
@@ -73,79 +75,74 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   private get(handle: string): Promise<StoredRecord | undefined> {
-    return this.connection.run((client) => client.getBuffer(this.prefix + handle)).then(toRecord, explainWrongType);
+    return this.connection.send((client) => client.getBuffer(this.prefix + handle)).then(toRecord, explainWrongType);
   }
 
-  private getAndTouch(handle: string, lifetime: number): Promise<StoredRecord | undefined> {
-    return this.connection.run(async (client) => {
-      const value = await client.getexBuffer(this.prefix + handle, 'PX', toPx(lifetime)).catch(explainWrongType);
-      if (value === null) return undefined;
-      const { version, tag, payload } = decodeValue(value);
-      if (tag !== undefined) await this.index.touched(client, handle, tag, version, lifetime);
-      return { version, payload };
-    });
+  private async getAndTouch(handle: string, lifetime: number): Promise<StoredRecord | undefined> {
+    const answer = this.connection.send((client) => client.getexBuffer(this.prefix + handle, 'PX', toPx(lifetime)));
+    const value = await answer.catch(explainWrongType);
+    if (value === null) return undefined;
+    const { version, tag, payload } = decodeValue(value);
+    if (tag !== undefined) await this.index.touched(handle, tag, version, lifetime);
+    return { version, payload };
   }
 
-  override peek(handle: string): Promise<StoredRecord | undefined> {
-    return this.connection.run(async (client) => {
-      const found = await this.fetch(client, handle);
-      return found && { version: found.version, payload: found.payload, remaining: found.remaining };
-    });
+  override async peek(handle: string): Promise<StoredRecord | undefined> {
+    const found = await this.fetch(handle);
+    return found && { version: found.version, payload: found.payload, remaining: found.remaining };
   }
 
-  override update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
-    return this.connection.run(async (client) => {
-      const version = String(Number(base) + 1);
-      const tag = tagOf(principal);
-      let status: unknown;
-      try {
-        status = await SET_IF_VERSION.run(client, this.prefix + handle, [base, encodeValue(version, tag, payload), toPx(ttl), tag ?? '']);
-      } catch (error) {
-        explainWrongType(error);
-      } finally {
-        this.near?.cache.forget(handle);
-      }
-      if (status === 0 || status === -1) return { status: status === 0 ? 'conflict' : 'gone' };
-      this.near?.cache.stored(handle, ttl);
-      if (typeof status === 'string') await this.index.ended(client, handle, status);
-      if (tag !== undefined) await this.index.stored(client, handle, tag, version, base, ttl);
-      return { status: 'updated', version };
-    });
+  override async update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    const version = String(Number(base) + 1);
+    const tag = tagOf(principal);
+    let status: unknown;
+    try {
+      const args = [base, encodeValue(version, tag, payload), toPx(ttl), tag ?? ''];
+      status = await SET_IF_VERSION.run(this.connection, this.prefix + handle, args);
+    } catch (error) {
+      explainWrongType(error);
+    } finally {
+      this.near?.cache.forget(handle);
+    }
+    if (status === 0) return { status: 'conflict' };
+    if (status === -1) return { status: 'gone' };
+    this.near?.cache.stored(handle, ttl);
+    if (typeof status === 'string') await this.index.ended(handle, status);
+    if (tag !== undefined) await this.index.stored(handle, tag, version, base, ttl);
+    return { status: 'updated', version };
   }
 
-  override delete(handle: string, base: SessionVersion = ''): Promise<boolean> {
-    return this.connection.run(async (client) => {
-      const deletion = DELETE.run(client, this.prefix + handle, [base, HEAD_LENGTH]);
-      const head = await deletion.finally(() => this.near?.cache.forget(handle));
-      if (typeof head !== 'string') return false;
-      const tag = tagInHead(head);
-      if (tag !== undefined) await this.index.ended(client, handle, tag);
-      return true;
-    });
+  override async delete(handle: string, base: SessionVersion = ''): Promise<boolean> {
+    const deletion = DELETE.run(this.connection, this.prefix + handle, [base, HEAD_LENGTH]);
+    const head = await deletion.finally(() => this.near?.cache.forget(handle));
+    if (typeof head !== 'string') return false;
+    const tag = tagInHead(head);
+    if (tag !== undefined) await this.index.ended(handle, tag);
+    return true;
   }
 
-  list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
-    return this.connection.run(async (client) => {
-      if (principal !== undefined) return this.listByPrincipal(client, principal, cursor, limit);
-      const page = await this.keys.page(client, cursor, limit);
-      const records = await inBatches(page.handles, (handle) => this.fetchListed(client, handle));
-      return { records: records.filter((record) => record !== undefined), cursor: page.cursor };
-    });
+  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    if (principal !== undefined) return this.listByPrincipal(principal, cursor, limit);
+    const page = await this.keys.page(cursor, limit);
+    const records = await inBatches(page.handles, (handle) => this.fetchListed(handle));
+    return { records: records.filter((record) => record !== undefined), cursor: page.cursor };
   }
 
-  count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
-    return this.connection.run(async (client) => {
-      const tag = tagOf(principal);
-      if (tag === undefined) return this.keys.count(client);
-      const entries = await this.index.entries(client, tag);
-      const tags = await inBatches(entries, ({ handle }) => this.tagAt(client, handle));
-      await this.index.remove(
-        client,
-        tag,
-        entries.filter((_entry, at) => tags[at] !== tag),
-      );
-      return tags.filter((found) => found === tag).length;
-    });
+  async count({ principal }: { readonly principal?: string | undefined }): Promise<number> {
+    const tag = tagOf(principal);
+    if (tag === undefined) return this.keys.count();
+    const counted = new Set<string>();
+    let entries: IndexEntry[];
+    let cursor: string | undefined;
+    do {
+      entries = await this.index.page(tag, cursor, PARALLEL);
+      const tags = await Promise.all(entries.map(({ handle }) => this.tagAt(handle)));
+      const [alive, dead] = partition(entries, (_entry, at) => tags[at] === tag);
+      for (const { handle } of alive) counted.add(handle);
+      await this.index.remove(tag, dead);
+      cursor = entries.length === 0 ? undefined : cursorOf(entries.at(-1)!);
+    } while (entries.length === PARALLEL);
+    return counted.size;
   }
 
   override onApplicationShutdown(): Promise<void> {
@@ -153,59 +150,65 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     return this.connection.close();
   }
 
-  private async listByPrincipal(client: RedisClient, principal: string, cursor: string | undefined, limit: number): Promise<RecordPage> {
+  /** Entries that lead nowhere are removed as they are met. Where there are many a page comes in time, and the next one goes on. */
+  private async listByPrincipal(principal: string, cursor: string | undefined, limit: number): Promise<RecordPage> {
     const tag = tagOf(principal)!;
-    const entries = await this.index.entries(client, tag);
-    const rest = cursor === undefined ? entries : entries.filter(({ handle }) => handle > cursor);
+    const end = performance.now() + this.listingTime;
     const records: ListedRecord[] = [];
-    const stale: IndexEntry[] = [];
-    let seen = 0;
-    // Entries that lead nowhere make no empty pages.
-    while (seen < rest.length && records.length < limit) {
-      const next = rest.slice(seen, seen + limit - records.length);
-      const found = await inBatches(next, ({ handle }) => this.fetchListed(client, handle));
-      for (const [at, entry] of next.entries()) {
-        const record = found[at];
-        if (record?.tag === tag) records.push({ ...record, principal });
-        else stale.push(entry);
+    let position = cursor;
+    for (let step = limit; ;) {
+      const found = await this.index.page(tag, position, step + 1);
+      const entries = found.slice(0, step);
+      const fetched = await inBatches(entries, ({ handle }) => this.fetchListed(handle));
+      const dead: IndexEntry[] = [];
+      for (const [at, entry] of entries.entries()) {
+        const record = fetched[at];
+        if (record?.tag !== tag) dead.push(entry);
+        else if (records.length === limit) break;
+        else records.push({ ...record, principal });
+        position = cursorOf(entry);
       }
-      seen += next.length;
+      await this.index.remove(tag, dead);
+      const isLast = found.length <= step && (records.length < limit || position === cursorOf(entries.at(-1)!));
+      if (isLast) return { records, cursor: undefined };
+      if (records.length === limit || performance.now() > end) return { records, cursor: position };
+      step = dead.length > entries.length / 2 ? Math.min(2 * step, PARALLEL) : limit - records.length;
     }
-    await this.index.remove(client, tag, stale);
-    return { records, cursor: seen < rest.length ? rest[seen - 1]?.handle : undefined };
   }
 
   /** A record with what remains of it, read without touching it. */
-  private async fetch(client: RedisClient, handle: string): Promise<FetchedRecord | undefined> {
+  private async fetch(handle: string): Promise<FetchedRecord | undefined> {
     const key = this.prefix + handle;
-    const [value, remaining] = await Promise.all([client.getBuffer(key), client.pttl(key)]).catch(explainWrongType);
+    const answers = this.connection.send((client) => Promise.all([client.getBuffer(key), client.pttl(key)]));
+    const [value, remaining] = await answers.catch(explainWrongType);
     // Expired between the two.
     if (value === null || remaining === KEY_IS_GONE) return undefined;
     return { ...decodeValue(value), handle, remaining: remaining < 0 ? undefined : remaining };
   }
 
   /** As `fetch`; what cannot be read is left out. */
-  private async fetchListed(client: RedisClient, handle: string): Promise<FetchedRecord | undefined> {
+  private async fetchListed(handle: string): Promise<FetchedRecord | undefined> {
     try {
-      return await this.fetch(client, handle);
+      return await this.fetch(handle);
     } catch (error) {
       if (error instanceof UnreadableRecordError) return undefined;
       throw error;
     }
   }
 
-  private async tagAt(client: RedisClient, handle: string): Promise<string | undefined> {
-    const head = client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1);
-    return tagInHead(await head.catch((error: unknown) => (isWrongType(error) ? '' : Promise.reject(error))));
+  private async tagAt(handle: string): Promise<string | undefined> {
+    try {
+      return tagInHead(await this.connection.send((client) => client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1)));
+    } catch (error) {
+      if (isWrongType(error)) return undefined;
+      throw error;
+    }
   }
 }
 
 interface FetchedRecord extends ListedRecord {
   readonly tag: string | undefined;
 }
-
-/** The client of either kind. */
-export type RedisClient = Redis | Cluster;
 
 /** Does the same for each item, not for all of them at once. */
 async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
@@ -216,13 +219,20 @@ async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R
   return results;
 }
 
+function partition<T>(items: readonly T[], belongs: (item: T, at: number) => boolean): [T[], T[]] {
+  const [yes, no]: [T[], T[]] = [[], []];
+  for (const [at, item] of items.entries()) (belongs(item, at) ? yes : no).push(item);
+  return [yes, no];
+}
+
 function isWrongType(error: unknown): error is Error {
   return error instanceof Error && WRONG_TYPE.test(error.message);
 }
 
 /** Another program's list or hash under the key is a record that cannot be read, not a store that does not work. */
 function explainWrongType(error: unknown): never {
-  if (isWrongType(error)) throw new UnreadableRecordError('its key holds another type of value', error);
+  // Without the cause: errors of the client hold the arguments of their command.
+  if (isWrongType(error)) throw new UnreadableRecordError('its key holds another type of value');
   throw error;
 }
 

@@ -1,27 +1,59 @@
-import { Logger } from '@nestjs/common';
-import type { RedisOptions } from 'ioredis';
-import { withTimeout } from '../../common/with-timeout.js';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { endOfTurn } from '../../common/end-of-turn.js';
 import { loadPackage } from '../../common/load-package.js';
-import { CommandBatch } from './command-batch.js';
-import type { RedisClient } from './redis-session.repository.js';
+import { OutageLog } from '../../common/outage-log.js';
+import { printable } from '../../common/redact.js';
+import { withTimeout } from '../../common/with-timeout.js';
 import type { RedisSessionOptions } from './redis.options.js';
+import { type CommandGroup, UnansweredCommands } from './unanswered-commands.js';
+
+/** The client of either kind. */
+export type RedisClient = Redis | Cluster;
+
+type Stream = Redis['stream'];
+
+/** The store's timeout is watched in so many periods. */
+const PERIODS = 8;
+/** After so many periods without an answer a connection is cut: there is time left to make a new one. */
+const OVERDUE = 6;
+/** Commands that may be without an answer for longer than a period; further ones wait here instead of in the buffers of the socket. */
+const MAX_UNANSWERED = 32;
+/** Commands that leave together at the most: the first of them must not wait for long while later requests are looked at. */
+const MAX_IN_CORK = 16;
+/** Milliseconds from one new connection to the next, where the server is not the primary. */
+const PRIMARY_INTERVAL = 1000;
+/** Milliseconds without a refused write after which one is logged again. */
+const READONLY_SILENCE = 60_000;
 
 /**
- * The client, ours or the application's. A command is only ever given to a client that is connected: never to its offline
- * queue, where it would outlive its request and be carried out when nobody waits for it any more.
+ * The client, ours or the application's. A command is only given to a client that is connected and answers. It never waits in the
+ * client's offline queue, where it would outlive its request and be carried out later. A connection that does not answer is cut,
+ * which ends half-open ones and everything that still waits in them.
  */
 export class RedisConnection {
-  private static readonly logger = new Logger('ServerSession');
-  private readonly batch: CommandBatch;
-  /** What all wait for while there is no connection. */
-  private connected: Promise<void> | undefined;
+  private readonly outage = new OutageLog('Redis');
+  private readonly unanswered = new UnansweredCommands();
+  private readonly period: number;
+  /** Milliseconds that a command waits for the connection; the rest of the timeout is left for the answer. */
+  private readonly patience: number;
+  private readonly address: string;
+  private timer: NodeJS.Timeout | undefined;
+  private opening: Opening | undefined;
+  private corked: Stream | undefined;
+  private inCork = 0;
+  private handshake = 0;
+  private lastError: string | undefined;
+  private lastReadonly = -Infinity;
+  private lastPrimarySearch = -Infinity;
 
   private constructor(
     readonly client: RedisClient,
     private readonly isOurs: boolean,
     private readonly timeout: number,
   ) {
-    this.batch = new CommandBatch(client);
+    this.period = Math.max(1, Math.round(timeout / PERIODS));
+    this.patience = timeout - Math.min(this.period, 250);
+    this.address = addressOf(client);
     if (isOurs) this.reportTrouble();
   }
 
@@ -31,12 +63,13 @@ export class RedisConnection {
     const { Redis, Cluster } = await loadPackage(() => import('ioredis'), "type 'redis'", 'ioredis');
     const own: RedisOptions = {
       connectTimeout: timeout,
-      // A command that was sent and not answered is not sent again: nobody knows whether it was carried out.
+      keepAlive: 30_000,
+      // A command that was sent and not answered must not be sent again: it may have been carried out.
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       // A connection that is lost already would keep a process that shuts down alive for two seconds.
       disconnectTimeout: 100,
-      retryStrategy: (times) => Math.min(50 * times, 1000),
+      retryStrategy: (times) => Math.min(50 * times, Math.max(50, timeout / 4), 1000),
     };
     if ('nodes' in options) {
       const { nodes, ...rest } = options;
@@ -48,64 +81,210 @@ export class RedisConnection {
       });
       return new RedisConnection(client, true, timeout);
     }
+    const single: RedisOptions = { ...own, enableOfflineQueue: false };
     if ('url' in options) {
       const { url, ...rest } = options;
-      return new RedisConnection(new Redis(url, { ...own, ...rest }), true, timeout);
+      return new RedisConnection(new Redis(url, { ...single, ...rest }), true, timeout);
     }
-    return new RedisConnection(new Redis({ host: '127.0.0.1', port: 6379, ...own, ...options }), true, timeout);
+    return new RedisConnection(new Redis({ host: '127.0.0.1', port: 6379, ...single, ...options }), true, timeout);
   }
 
-  /** Gives commands to the client, once it is connected. @throws when it is not within `storeTimeout`. */
-  run<T>(commands: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.client.status !== 'ready') return this.untilReady().then(commands);
-    this.batch.open();
-    return commands(this.client);
+  /** Gives a command to the client, once it is connected. @throws when it is not in time. */
+  send<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
+    return this.isOpen ? this.give(command) : this.untilOpen().then(() => this.give(command));
   }
 
   async close(): Promise<void> {
+    clearInterval(this.timer);
     if (!this.isOurs) return;
     const { client, timeout } = this;
-    // A farewell to a server that is not there, or does not answer, would be waited for in vain.
-    if (client.status !== 'ready') return client.disconnect();
+    // QUIT to a server that does not answer would be waited for in vain.
+    if (!this.isOpen) return client.disconnect();
     await withTimeout(client.quit(), timeout, () => new Error('no answer')).catch(() => client.disconnect());
   }
 
-  private async untilReady(): Promise<RedisClient> {
-    const { client, timeout } = this;
-    if (client.status === 'wait') client.connect().catch(() => undefined);
-    if (client.status === 'end') throw new Error('the connection to Redis was closed');
-    const late = (): Error => new Error(`no connection to Redis within ${timeout} ms (its state is '${client.status}')`);
-    // Whoever waits too long gives no command any more, even when the connection is there at last.
-    await withTimeout((this.connected ??= this.nextConnected()), timeout, late);
-    return client;
+  /** What the client itself puts before keys, but neither before patterns nor before the prefixes that are tracked. */
+  get keyPrefix(): string {
+    return String(this.client.options.keyPrefix ?? '');
   }
 
-  /** Errors are reported elsewhere and followed by a new try. */
-  private nextConnected(): Promise<void> {
+  private get isOpen(): boolean {
     const { client } = this;
-    return new Promise((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        this.connected = undefined;
+    if (client.status !== 'ready' || (this.unanswered.count > MAX_UNANSWERED && this.unanswered.age > 0)) return false;
+    // A socket that is closed, of which the client has not been told yet.
+    return !('stream' in client) || (client.stream as Stream | undefined)?.writable !== false;
+  }
+
+  private give<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.isOurs && this.unanswered.count > 0 && !isCluster(this.client)) this.cork(this.client.stream);
+    const answer = command(this.client);
+    const group = this.unanswered.given();
+    this.watch();
+    answer.then(
+      () => this.answered(group),
+      (error: unknown) => this.failed(group, error),
+    );
+    return answer;
+  }
+
+  /**
+   * Lets the commands of requests that arrive together leave together, at the end of this turn of the event loop: each write to a
+   * socket is a system call that wakes the server up. A lone command leaves at once. Not on an application's client.
+   */
+  private cork(stream: Stream): void {
+    if (this.corked === stream && this.inCork++ < MAX_IN_CORK) return;
+    this.uncork();
+    this.corked = stream;
+    this.inCork = 1;
+    stream.cork();
+    void endOfTurn().then(() => this.uncork());
+  }
+
+  private uncork(): void {
+    this.corked?.uncork();
+    this.corked = undefined;
+  }
+
+  private answered(group: CommandGroup): void {
+    this.unanswered.answered(group);
+    if (this.outage.isOpen && !this.isOurs) this.outage.recovered();
+    if (this.opening !== undefined && this.isOpen) this.opening.settle();
+  }
+
+  private failed(group: CommandGroup, error: unknown): void {
+    this.unanswered.answered(group);
+    if (error instanceof Error && /\bREADONLY\b/.test(error.message) && !isCluster(this.client)) this.findPrimary(this.client);
+  }
+
+  private async untilOpen(): Promise<void> {
+    const { client } = this;
+    if (client.status === 'wait') client.connect().catch(() => undefined);
+    if (client.status === 'end') throw closedError();
+    this.opening ??= new Opening(client, () => (this.opening = undefined));
+    this.watch();
+    await withTimeout(this.opening.promise, this.patience, () => this.lateError());
+  }
+
+  private lateError(): Error {
+    const reason = this.lastError ?? (this.client.status === 'ready' ? 'it does not answer' : `its state is '${this.client.status}'`);
+    return new Error(`no connection to Redis at ${this.address} within ${this.patience} ms: ${reason}`);
+  }
+
+  /** Runs while there is something to watch. */
+  private watch(): void {
+    this.timer ??= setInterval(() => this.endPeriod(), this.period).unref();
+  }
+
+  private endPeriod(): void {
+    const { client, unanswered } = this;
+    unanswered.endPeriod();
+    if (unanswered.count === 0 && this.opening === undefined) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    }
+    this.handshake = client.status === 'connecting' || client.status === 'connect' ? this.handshake + 1 : 0;
+    if (client.status === 'ready') {
+      if (unanswered.age >= OVERDUE) this.cut(`no answer within ${OVERDUE * this.period} ms`);
+    } else {
+      // What an application's client sends again has not been sent yet.
+      unanswered.restart();
+      if (this.handshake > PERIODS) this.cut(`no answer to a new connection within ${this.timeout} ms`);
+    }
+  }
+
+  private cut(reason: string): void {
+    const { client } = this;
+    this.handshake = 0;
+    this.unanswered.restart();
+    this.outage.failed(`Redis at ${this.address}: ${reason}; the connection is cut`);
+    if (!isCluster(client)) return destroy(client);
+    for (const node of client.nodes('all')) {
+      if (node.status !== 'ready' && node.status !== 'connect') continue;
+      const late = new Error('late');
+      withTimeout(node.ping(), this.period, () => late).catch((error: unknown) => {
+        if (error === late) destroy(node);
+      });
+    }
+  }
+
+  /** A server that refuses to write was demoted. A new connection finds the primary where the address or the sentinels lead to it. */
+  private findPrimary(client: Redis): void {
+    const now = performance.now();
+    if (now - this.lastReadonly > READONLY_SILENCE) {
+      new OutageLog('').failed(`Redis at ${this.address} is a read-only replica (READONLY); looking for the primary by a new connection`);
+    }
+    this.lastReadonly = now;
+    if (now - this.lastPrimarySearch < PRIMARY_INTERVAL) return;
+    this.lastPrimarySearch = now;
+    destroy(client);
+  }
+
+  private reportTrouble(): void {
+    this.client.on('error', (error: Error & { lastNodeError?: Error }) => {
+      this.lastError = reasonOf(error.lastNodeError ?? error);
+      this.outage.failed(`Redis at ${this.address}: ${this.lastError}`);
+    });
+    this.client.on('ready', () => {
+      this.lastError = undefined;
+      this.outage.recovered();
+    });
+  }
+}
+
+/** What all commands wait for while there is no connection that answers. */
+class Opening {
+  readonly promise: Promise<void>;
+  readonly settle: (error?: Error) => void;
+
+  constructor(client: RedisClient, onSettled: () => void) {
+    let settle!: (error?: Error) => void;
+    this.promise = new Promise((resolve, reject) => {
+      const onReady = (): void => settle();
+      const onEnd = (): void => settle(closedError());
+      settle = (error) => {
         client.off('ready', onReady).off('end', onEnd);
+        onSettled();
         if (error === undefined) resolve();
         else reject(error);
       };
-      const onReady = (): void => settle();
-      const onEnd = (): void => settle(new Error('the connection to Redis was closed'));
       client.once('ready', onReady).once('end', onEnd);
     });
+    this.settle = settle;
   }
+}
 
-  /** Once for each loss of the connection, not for every try. */
-  private reportTrouble(): void {
-    let reported = false;
-    this.client.on('error', (error: Error) => {
-      if (!reported) RedisConnection.logger.error(`[ServerSession] Redis: ${error.message}`);
-      reported = true;
-    });
-    this.client.on('ready', () => {
-      if (reported) RedisConnection.logger.log('[ServerSession] Redis is back');
-      reported = false;
-    });
+function closedError(): Error {
+  return new Error('the connection to Redis was closed');
+}
+
+function isCluster(client: RedisClient): client is Cluster {
+  return 'nodes' in client;
+}
+
+/** As if the network had cut it. What the socket has not sent yet is not sent any more, where that can be had (not over TLS). */
+function destroy({ stream }: Redis): void {
+  const socket = stream as Stream | undefined;
+  try {
+    socket?.resetAndDestroy();
+  } catch {
+    socket?.destroy();
   }
+}
+
+/** For messages. */
+function addressOf(client: RedisClient): string {
+  if (isCluster(client)) return 'the nodes of the cluster';
+  const { path, host, port, sentinels, name } = client.options;
+  if (sentinels !== undefined && sentinels !== null) return `'${name}' of the sentinels`;
+  return withoutCredentials(path ?? `${host}:${port}`);
+}
+
+function reasonOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return withoutCredentials(error.message || code || error.name);
+}
+
+/** Of a URL that was given as a host, say. */
+function withoutCredentials(text: string): string {
+  return printable(text.replace(/\S*@/g, '…@'));
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RedisClient } from './redis-session.repository.js';
+import type { RedisConnection } from './redis.connection.js';
 import { TAG_LENGTH } from './redis.value.js';
 
 /** A Lua script on one key, sent by its hash, and in full only to a server that does not know it yet. */
@@ -10,11 +10,13 @@ class RedisScript {
     this.sha = createHash('sha1').update(source).digest('hex');
   }
 
-  run(client: RedisClient, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
-    return client.evalsha(this.sha, 1, key, ...args).catch((error: unknown) => {
+  async run(connection: RedisConnection, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    try {
+      return await connection.send((client) => client.evalsha(this.sha, 1, key, ...args));
+    } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return client.eval(this.source, 1, key, ...args);
-    });
+      return connection.send((client) => client.eval(this.source, 1, key, ...args));
+    }
   }
 }
 
