@@ -66,7 +66,7 @@ export class KeyScan {
   private async scan(node: Redis, cursor: string, count: number): Promise<[string, string[]]> {
     // The client puts a prefix of its own before keys, but not before patterns.
     const prefix = this.connection.keyPrefix + this.prefix;
-    const [next, keys] = await this.connection.send(() =>
+    const [next, keys] = await this.connection.run(() =>
       node.scan(cursor, 'MATCH', `${escapeGlob(prefix)}*`, 'COUNT', Math.max(10, count)),
     );
     return [next, keys.map((key) => key.slice(prefix.length)).filter(isHandle)];

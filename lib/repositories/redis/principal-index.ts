@@ -64,7 +64,7 @@ export class PrincipalIndex {
   async ended(handle: string, tag: string): Promise<void> {
     this.known.delete(handle);
     // The store has done what it was asked for. An entry that is still there leads nowhere, and a listing removes it.
-    await this.connection.send((client) => client.zrem(this.keyOf(tag), handle)).catch(() => undefined);
+    await this.connection.run((client) => client.zrem(this.keyOf(tag), handle)).catch(() => undefined);
   }
 
   /**
@@ -94,7 +94,7 @@ export class PrincipalIndex {
 
   private async range(tag: string, from: string, offset: number, limit: number): Promise<IndexEntry[]> {
     const key = this.keyOf(tag);
-    const found = await this.connection.send((client) => client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', offset, limit));
+    const found = await this.connection.run((client) => client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', offset, limit));
     // A client of the application may be set to give pairs, with scores as numbers.
     const flat = found.flat().map(String);
     return Array.from({ length: flat.length / 2 }, (_unused, n) => ({ handle: flat[2 * n]!, score: flat[2 * n + 1]! }));

@@ -62,7 +62,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
     const tag = tagOf(principal);
     const [key, value] = [this.prefix + handle, encodeValue('1', tag, payload)];
-    const created = await this.connection.send((client) => client.set(key, value, 'PX', toPx(ttl), 'NX'));
+    const created = await this.connection.run((client) => client.set(key, value, 'PX', toPx(ttl), 'NX'));
     if (created === null) return undefined;
     this.near?.cache.stored(handle, ttl);
     if (tag !== undefined) await this.index.stored(handle, tag, '1', undefined, ttl);
@@ -75,11 +75,11 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   private get(handle: string): Promise<StoredRecord | undefined> {
-    return this.connection.send((client) => client.getBuffer(this.prefix + handle)).then(toRecord, explainWrongType);
+    return this.connection.run((client) => client.getBuffer(this.prefix + handle)).then(toRecord, explainWrongType);
   }
 
   private async getAndTouch(handle: string, lifetime: number): Promise<StoredRecord | undefined> {
-    const answer = this.connection.send((client) => client.getexBuffer(this.prefix + handle, 'PX', toPx(lifetime)));
+    const answer = this.connection.run((client) => client.getexBuffer(this.prefix + handle, 'PX', toPx(lifetime)));
     const value = await answer.catch(explainWrongType);
     if (value === null) return undefined;
     const { version, tag, payload } = decodeValue(value);
@@ -179,7 +179,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   /** A record with what remains of it, read without touching it. */
   private async fetch(handle: string): Promise<FetchedRecord | undefined> {
     const key = this.prefix + handle;
-    const answers = this.connection.send((client) => Promise.all([client.getBuffer(key), client.pttl(key)]));
+    const answers = this.connection.run((client) => Promise.all([client.getBuffer(key), client.pttl(key)]));
     const [value, remaining] = await answers.catch(explainWrongType);
     // Expired between the two.
     if (value === null || remaining === KEY_IS_GONE) return undefined;
@@ -198,7 +198,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
 
   private async tagAt(handle: string): Promise<string | undefined> {
     try {
-      return tagInHead(await this.connection.send((client) => client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1)));
+      return tagInHead(await this.connection.run((client) => client.getrange(this.prefix + handle, 0, HEAD_LENGTH - 1)));
     } catch (error) {
       if (isWrongType(error)) return undefined;
       throw error;

@@ -90,7 +90,7 @@ export class RedisConnection {
   }
 
   /** Gives a command to the client, once it is connected. @throws when it is not in time. */
-  send<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
+  run<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
     return this.isOpen ? this.give(command) : this.untilOpen().then(() => this.give(command));
   }
 

@@ -12,10 +12,10 @@ class RedisScript {
 
   async run(connection: RedisConnection, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
     try {
-      return await connection.send((client) => client.evalsha(this.sha, 1, key, ...args));
+      return await connection.run((client) => client.evalsha(this.sha, 1, key, ...args));
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return connection.send((client) => client.eval(this.source, 1, key, ...args));
+      return connection.run((client) => client.eval(this.source, 1, key, ...args));
     }
   }
 }
