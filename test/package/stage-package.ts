@@ -3,19 +3,11 @@ import { join } from 'node:path';
 import { ROOT } from './paths.js';
 import { runCommand } from './run-command.js';
 
+/** What is published beside the build. */
+export const PUBLISHED = ['package.json', 'README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'docs'];
+
 /** What a build and `npm pack` read. */
-export const SOURCES = [
-  'lib',
-  'docs',
-  'package.json',
-  'rolldown.config.js',
-  'tsconfig.json',
-  'tsconfig.build.json',
-  'README.md',
-  'CHANGELOG.md',
-  'SECURITY.md',
-  'LICENSE',
-];
+export const SOURCES = [...PUBLISHED, 'lib', 'rolldown.config.js', 'tsconfig.json', 'tsconfig.build.json'];
 
 /** The package as it is published, in a folder of its own: a build in the project itself would disturb other tests. */
 export interface StagedPackage {
