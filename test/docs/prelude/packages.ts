@@ -1,12 +1,12 @@
 /** What a code block of the docs may use without importing it. */
 export * from '@nestjs/common';
 export * from '@nestjs/core';
-export * from '@nestjs/mongoose';
+export { MongooseModule } from '@nestjs/mongoose';
 export * from '@nestjs/platform-express';
-export * from '@nestjs/platform-fastify';
+export { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 export * from '@nestjs/terminus';
 export * from '@nestjs/testing';
-export * from '@nestjs/typeorm';
+export { TypeOrmModule } from '@nestjs/typeorm';
 export * from '@nestjs/websockets';
 export * from 'nestjs-server-session';
 export * from 'nestjs-server-session/health';
