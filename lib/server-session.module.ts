@@ -1,7 +1,6 @@
 import { Module, type Provider } from '@nestjs/common';
 import { DiscoveryModule, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ADMINISTRATION } from './admin/administration.providers.js';
-import { PrincipalLimit } from './admin/principal-limit.js';
 import { SessionService } from './admin/session.service.js';
 import { HttpConnection } from './http/http-connection.js';
 import { SessionOptionsError } from './errors.js';
@@ -20,7 +19,9 @@ import { RecordCodec } from './storage/record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
 import { SessionEvents } from './session/session-events.js';
 import { SessionIds } from './session/session-id.js';
-import { SessionLifecycle } from './session/session-lifecycle.js';
+import { SessionManager } from './session/session-manager.js';
+import { SessionWriter } from './session/session-writer.js';
+import { createTelemetry } from './telemetry/telemetry.factory.js';
 import { SessionStore } from './storage/session-store.js';
 import { SessionTelemetry } from './telemetry/session-telemetry.js';
 
@@ -45,43 +46,23 @@ const PROVIDERS: Provider[] = [
     useFactory: ({ serializer }: ResolvedSessionOptions) => createSerializers(serializer),
   },
   {
-    provide: SessionIds,
+    provide: RecordCodec,
     inject: [RESOLVED_OPTIONS],
-    useFactory: ({ idBytes, hashIds }: ResolvedSessionOptions) => new SessionIds(idBytes, hashIds),
+    useFactory: ({ encryption, keyPrefix, hashIds }: ResolvedSessionOptions) =>
+      new RecordCodec({ cipher: encryption && new AesGcmCipher(encryption.keys, keyPrefix), hashIds }),
   },
   {
-    provide: SessionStore,
-    inject: [RESOLVED_OPTIONS, SessionRepository, SerializerRegistry, SessionEvents, SessionTelemetry],
-    useFactory: (
-      options: ResolvedSessionOptions,
-      repository: SessionRepository,
-      serializers: SerializerRegistry,
-      events: SessionEvents,
-      telemetry: SessionTelemetry,
-    ) => {
-      const cipher = options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix);
-      return new SessionStore(repository, new RecordCodec({ cipher, hashIds: options.hashIds }), serializers, options, events, telemetry);
-    },
+    provide: SessionTelemetry,
+    inject: [RESOLVED_OPTIONS],
+    useFactory: ({ type, repository }: ResolvedSessionOptions) => createTelemetry(repository === undefined ? type : 'custom'),
   },
-  {
-    provide: SessionLifecycle,
-    inject: [RESOLVED_OPTIONS, SessionIds, SessionStore, SerializerRegistry, SessionEvents, SessionTelemetry, PrincipalLimit],
-    useFactory: (
-      options: ResolvedSessionOptions,
-      ids: SessionIds,
-      stored: SessionStore,
-      serializers: SerializerRegistry,
-      events: SessionEvents,
-      telemetry: SessionTelemetry,
-      limit: PrincipalLimit | undefined,
-    ) => new SessionLifecycle(options, ids, stored, serializers, events, telemetry, limit),
-  },
-  {
-    provide: RequestSessions,
-    inject: [RESOLVED_OPTIONS, SessionIds, SessionLifecycle],
-    useFactory: (options: ResolvedSessionOptions, ids: SessionIds, lifecycle: SessionLifecycle) =>
-      new RequestSessions(lifecycle, new SessionTransport(options, ids)),
-  },
+  SessionEvents,
+  SessionIds,
+  SessionStore,
+  SessionWriter,
+  SessionManager,
+  SessionTransport,
+  RequestSessions,
   HttpConnection,
   ...ADMINISTRATION,
 ];

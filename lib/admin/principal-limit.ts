@@ -1,8 +1,8 @@
 import { TooManySessionsError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionLimit } from '../session/session-limit.js';
+import type { SessionLimit } from '../session/session-manager.js';
 import type { SessionStore } from '../storage/session-store.js';
-import { WriteTurns } from '../session/write-turns.js';
+import { SessionQueue } from '../session/session-queue.js';
 import type { ListedSession, SessionListing } from './session-listing.js';
 import type { SessionRevocation } from './session-revocation.js';
 
@@ -15,7 +15,7 @@ const PAGE = 200;
  */
 export class PrincipalLimit implements SessionLimit {
   /** Log-ins of one user in this process take turns, lest two at the same time end each other. */
-  private readonly turns = new WriteTurns<undefined>();
+  private readonly turns = new SessionQueue<undefined>();
 
   constructor(
     private readonly max: number,

@@ -1,25 +1,27 @@
-import { Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { OutageLog } from '../common/outage-log.js';
 import { reasonOf } from '../errors.js';
-import type { SessionRepository } from '../repositories/session-repository.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { SessionRepository } from '../repositories/session-repository.js';
 
 /**
  * Removes expired records from stores that do not do so themselves: once in every interval, at a random moment of it, so that
  * the processes of an application do not all do it at once.
  */
+@Injectable()
 export class PurgeTimer {
-  private readonly logger = new Logger('ServerSession');
+  private readonly outage = new OutageLog('the purge', null);
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
-  private hasReported = false;
 
-  /** @param interval milliseconds; false: never. */
   constructor(
     private readonly repository: SessionRepository,
-    private readonly interval: number | false,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'purgeInterval'>,
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.interval !== false && this.repository.purgeExpired !== undefined) this.schedule(this.interval, 0);
+    const { purgeInterval } = this.options;
+    if (purgeInterval !== false && this.repository.purgeExpired !== undefined) this.schedule(purgeInterval, 0);
   }
 
   beforeApplicationShutdown(): void {
@@ -40,10 +42,9 @@ export class PurgeTimer {
   private async purge(interval: number, rest: number): Promise<void> {
     try {
       await this.repository.purgeExpired?.();
-      this.hasReported = false;
+      this.outage.recovered();
     } catch (error) {
-      if (!this.hasReported) this.logger.error(`[ServerSession] expired sessions could not be removed: ${reasonOf(error)}`);
-      this.hasReported = true;
+      this.outage.failed(`expired sessions could not be removed: ${reasonOf(error)}`);
     }
     this.schedule(interval, rest);
   }

@@ -1,7 +1,7 @@
-import { Logger } from '@nestjs/common';
-import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { Injectable, Logger } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { SESSION_EVENT_METADATA } from './on-session-event.decorator.js';
-import { runListener, type SessionEvent, type SessionEvents, type SessionEventType } from '../session/session-events.js';
+import { runListener, type SessionEvent, SessionEvents, type SessionEventType } from '../session/session-events.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Listener = (event: SessionEvent) => unknown;
@@ -15,6 +15,7 @@ interface Emitter {
  * Brings the events to the methods that ask for them with `@OnSessionEvent()`, and to the EventEmitter2 of
  * `@nestjs/event-emitter` where the application has one, as `session.created` and so on.
  */
+@Injectable()
 export class SessionEventListeners {
   private readonly logger = new Logger('ServerSession');
 

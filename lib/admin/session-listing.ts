@@ -1,12 +1,9 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { SessionListingNotSupportedError } from '../errors.js';
-import {
-  isListable,
-  type ListableSessionRepository,
-  type ListedRecord,
-  type SessionRepository,
-} from '../repositories/session-repository.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { isListable, type ListableSessionRepository, type ListedRecord, SessionRepository } from '../repositories/session-repository.js';
 import type { SessionContent } from '../storage/record.codec.js';
-import { isSession, type StoredSession, type SessionStore } from '../storage/session-store.js';
+import { isSession, SessionStore, type StoredSession } from '../storage/session-store.js';
 
 /** Counting all sessions may take a store that much longer than an operation on one of them. */
 const PATIENCE = 10;
@@ -23,14 +20,19 @@ export interface ListingPage {
 }
 
 /** The sessions in the store, page by page. What is there but is no living session, or cannot be read, is left out. */
+@Injectable()
 export class SessionListing {
   constructor(
     private readonly repository: SessionRepository,
     private readonly stored: SessionStore,
-    /** What the back end is called in messages. */
-    readonly backEnd: string,
-    private readonly storeTimeout: number,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'type' | 'repository' | 'storeTimeout'>,
   ) {}
+
+  /** What the back end is called in messages. */
+  get backEnd(): string {
+    const { type, repository } = this.options;
+    return repository === undefined ? `type '${type}'` : `the repository ${this.repository.constructor.name}`;
+  }
 
   get isSupported(): boolean {
     return isListable(this.repository);
@@ -63,7 +65,7 @@ export class SessionListing {
   /** @throws SessionListingNotSupportedError when the back end cannot list. */
   async count(operation: string, principal?: string): Promise<number> {
     const repository = this.listable(operation);
-    return this.stored.count(repository, principal, this.storeTimeout * PATIENCE);
+    return this.stored.count(repository, principal, this.options.storeTimeout * PATIENCE);
   }
 
   private listable(operation: string): ListableSessionRepository {

@@ -1,8 +1,9 @@
+import { Injectable } from '@nestjs/common';
 import { UnreadableRecordError } from '../errors.js';
-import type { SessionEvents } from '../session/session-events.js';
-import type { SessionRetirement } from '../session/session-retirement.js';
-import { isRetired, isSession, type StoredSession, type SessionStore } from '../storage/session-store.js';
-import type { ListedSession, SessionListing } from './session-listing.js';
+import { SessionEvents } from '../session/session-events.js';
+import { SessionWriter } from '../session/session-writer.js';
+import { isRetired, isSession, type StoredSession, SessionStore } from '../storage/session-store.js';
+import { type ListedSession, SessionListing } from './session-listing.js';
 
 /** Sessions read, and then ended, in one go. */
 const BATCH = 500;
@@ -12,10 +13,11 @@ const PARALLEL = 20;
 const PASSES = 5;
 
 /** Ends sessions of others: at once for every process, wherever a session went meanwhile, and against requests in flight. */
+@Injectable()
 export class SessionRevocation {
   constructor(
     private readonly stored: SessionStore,
-    private readonly retirement: SessionRetirement,
+    private readonly writer: SessionWriter,
     private readonly listing: SessionListing,
     private readonly events: SessionEvents,
   ) {}
@@ -55,7 +57,7 @@ export class SessionRevocation {
   }
 
   private async end({ handle, stored }: ListedSession): Promise<boolean> {
-    const ended = await this.retirement.end(handle, stored.version);
+    const ended = await this.writer.end({ handle, base: stored });
     if (ended === undefined) return false;
     if (this.events.isObserved) this.events.emit({ type: 'revoked', handle: ended, principal: this.stored.principalOf(stored.content) });
     return true;

@@ -1,22 +1,23 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import type { Observable } from 'rxjs';
-import { InvalidSessionCursorError, ReadOnlySessionError } from '../errors.js';
+import { ReadOnlySessionError } from '../errors.js';
+import { assertPrincipal } from '../common/principal.js';
+import type { Duration } from '../options/session-options.js';
 import { exchangeOf } from '../http/adapters.js';
-import type { RequestSessions } from '../http/request-session.js';
-import type { SessionRepository } from '../repositories/session-repository.js';
+import { RequestSessions } from '../http/request-session.js';
+import { SessionRepository } from '../repositories/session-repository.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
-import type { SessionEvent, SessionEvents } from '../session/session-events.js';
+import { type SessionEvent, SessionEvents } from '../session/session-events.js';
 import { isHandle } from '../session/session-id.js';
-import type { SessionLifecycle } from '../session/session-lifecycle.js';
-import type { SessionStore } from '../storage/session-store.js';
-import type { SessionListing } from './session-listing.js';
-import type { SessionRevocation } from './session-revocation.js';
+import { SessionManager } from '../session/session-manager.js';
+import type { SessionData } from '../session/session-data.js';
+import { SessionStore } from '../storage/session-store.js';
+import { SessionListing } from './session-listing.js';
+import { SessionRevocation } from './session-revocation.js';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1000;
-/** What the cursors of all back ends look like, whatever they mean. */
-const CURSOR = /^[\w.:@[\]%-]{1,256}$/;
 
 /** Which sessions to list. */
 export interface SessionQuery {
@@ -46,15 +47,22 @@ export interface RevokeAllQuery {
   except?: string | readonly string[] | undefined;
 }
 
-/** What `SessionService` is made from. */
-export interface SessionServiceParts {
-  readonly requests: RequestSessions;
-  readonly lifecycle: SessionLifecycle;
-  readonly listing: SessionListing;
-  readonly revocation: SessionRevocation;
-  readonly stored: SessionStore;
-  readonly events: SessionEvents;
-  readonly repository: SessionRepository;
+/** What a session begins with that no request began. */
+export interface CreateSessionOptions {
+  data?: Readonly<Partial<SessionData> & Record<string, unknown>> | undefined;
+  principal?: string | undefined;
+  /** How long it lives since its last use, in place of the option `lifetime`. */
+  lifetime?: Duration | undefined;
+  /** Facts about it that are not its data. */
+  meta?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A session that no request began. */
+export interface CreatedSession {
+  /** Its name in the store. */
+  readonly handle: string;
+  /** What a client sends in its `Cookie` header to open it: `name=value`. Whoever has it has the session: do not log it. */
+  readonly cookie: string;
 }
 
 /**
@@ -65,11 +73,19 @@ export interface SessionServiceParts {
  */
 @Injectable()
 export class SessionService {
-  constructor(private readonly parts: SessionServiceParts) {}
+  constructor(
+    private readonly requests: RequestSessions,
+    private readonly manager: SessionManager,
+    private readonly listing: SessionListing,
+    private readonly revocation: SessionRevocation,
+    private readonly store: SessionStore,
+    private readonly sessionEvents: SessionEvents,
+    private readonly repository: SessionRepository,
+  ) {}
 
   /** What happens to sessions in this process, from now on. At most once each, after the store has confirmed it. */
   get events(): Observable<SessionEvent> {
-    return this.parts.events.stream;
+    return this.sessionEvents.stream;
   }
 
   /**
@@ -80,7 +96,7 @@ export class SessionService {
    * @throws SessionStoreError when the store fails; TypeError where there is no request in what was given.
    */
   async load(source: ExecutionContext | object): Promise<ServerSession> {
-    return this.parts.requests.open(exchangeOf(source), 'switchToHttp' in Object(source)).load();
+    return this.requests.open(exchangeOf(source), 'switchToHttp' in Object(source)).load();
   }
 
   /**
@@ -91,9 +107,8 @@ export class SessionService {
    */
   async get(handle: string): Promise<ServerSession | undefined> {
     if (!this.canBe(handle)) return undefined;
-    const { lifecycle } = this.parts;
-    const state = await lifecycle.loader.view(handle, readOnly);
-    return state && toServerSession(state, lifecycle);
+    const state = await this.manager.view(handle, readOnly);
+    return state && toServerSession(state, this.manager);
   }
 
   /**
@@ -103,13 +118,12 @@ export class SessionService {
    * @throws SessionListingNotSupportedError when the back end cannot list; InvalidSessionCursorError for a foreign cursor.
    */
   async list({ principal, cursor, limit = DEFAULT_LIMIT }: SessionQuery = {}): Promise<SessionPage> {
-    if (cursor !== undefined && !CURSOR.test(cursor)) throw new InvalidSessionCursorError();
-    const { lifecycle, listing } = this.parts;
-    if (!lifecycle.loader.keepsSessions) return { sessions: [], cursor: undefined };
+    if (principal !== undefined) assertPrincipal(principal);
+    if (!this.manager.keepsSessions) return { sessions: [], cursor: undefined };
     const size = Math.min(MAX_LIMIT, Math.max(1, Math.trunc(limit) || DEFAULT_LIMIT));
-    const page = await listing.page('list', size, principal, cursor);
+    const page = await this.listing.page('list', size, principal, cursor);
     const sessions = page.sessions.map(({ handle, stored }) =>
-      toServerSession(lifecycle.loader.stateFrom(handle, stored, readOnly), lifecycle),
+      toServerSession(this.manager.viewOf(handle, stored, readOnly), this.manager),
     );
     return { sessions, cursor: page.cursor };
   }
@@ -121,8 +135,8 @@ export class SessionService {
    * @throws SessionListingNotSupportedError when the back end cannot list.
    */
   async count({ principal }: { principal?: string | undefined } = {}): Promise<number> {
-    const { lifecycle, listing } = this.parts;
-    return lifecycle.loader.keepsSessions ? listing.count('count', principal) : 0;
+    if (principal !== undefined) assertPrincipal(principal);
+    return this.manager.keepsSessions ? this.listing.count('count', principal) : 0;
   }
 
   /**
@@ -132,7 +146,7 @@ export class SessionService {
    * @returns whether there was such a session.
    */
   async revoke(handle: string): Promise<boolean> {
-    return this.canBe(handle) && this.parts.revocation.revoke(handle);
+    return this.canBe(handle) && this.revocation.revoke(handle);
   }
 
   /**
@@ -142,11 +156,10 @@ export class SessionService {
    * @throws SessionListingNotSupportedError when the back end cannot list; TypeError without a principal.
    */
   async revokeAll({ principal, except = [] }: RevokeAllQuery): Promise<number> {
-    // Never everybody's, by a variable that happens to be undefined.
-    if (typeof principal !== 'string') throw new TypeError('[ServerSession] revokeAll() needs a principal, as a text');
-    const { lifecycle, revocation } = this.parts;
-    if (!lifecycle.loader.keepsSessions) return 0;
-    return revocation.revokeAll(principal, new Set(typeof except === 'string' ? [except] : except));
+    // Never the sessions of all users, by a variable that happens to be undefined.
+    assertPrincipal(principal);
+    if (!this.manager.keepsSessions) return 0;
+    return this.revocation.revokeAll(principal, new Set(typeof except === 'string' ? [except] : except));
   }
 
   /**
@@ -158,8 +171,22 @@ export class SessionService {
    */
   async update<T>(handle: string, change: (session: ServerSession) => T | Promise<T>): Promise<T | undefined> {
     if (!this.canBe(handle)) return undefined;
-    const { lifecycle } = this.parts;
-    return lifecycle.updateByHandle(handle, (state) => change(toServerSession(state, lifecycle)));
+    return this.manager.updateByHandle(handle, (state) => change(toServerSession(state, this.manager)));
+  }
+
+  /**
+   * Stores a session that no request began, for tests, magic links and support.
+   *
+   * @throws ReservedSessionKeyError for a key that is a member of the session object; TypeError for a wrong principal or lifetime;
+   *   NullSessionError; TooManySessionsError; SessionStoreError.
+   */
+  async create({ data = {}, principal, lifetime, meta }: CreateSessionOptions = {}): Promise<CreatedSession> {
+    const state = this.manager.blank();
+    const session = toServerSession(state, this.manager);
+    for (const [key, value] of Object.entries(data)) session.set(key, value);
+    Object.assign(session, { principal, lifetime, meta });
+    await this.manager.create(state);
+    return { handle: state.handle, cookie: this.requests.transport.cookieFor(state.sid) };
   }
 
   /**
@@ -169,7 +196,7 @@ export class SessionService {
    * @returns how many were removed; 0 where the store does it itself.
    */
   async purgeExpired(): Promise<number> {
-    return (await this.parts.repository.purgeExpired?.()) ?? 0;
+    return (await this.repository.purgeExpired?.()) ?? 0;
   }
 
   /**
@@ -178,11 +205,11 @@ export class SessionService {
    * @throws SessionStoreError when the store fails or does not answer within `storeTimeout`.
    */
   async ping(): Promise<void> {
-    await this.parts.stored.peek(randomBytes(32).toString('base64url'));
+    await this.store.peek(randomBytes(32).toString('base64url'));
   }
 
   private canBe(handle: string): boolean {
-    return this.parts.lifecycle.loader.keepsSessions && isHandle(handle);
+    return this.manager.keepsSessions && isHandle(handle);
   }
 }
 

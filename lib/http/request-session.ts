@@ -1,23 +1,23 @@
-import { HttpException, Logger } from '@nestjs/common';
+import { HttpException, Injectable, Logger } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionHeadersSentError } from '../errors.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
-import type { SessionLifecycle } from '../session/session-lifecycle.js';
+import { SessionManager } from '../session/session-manager.js';
 import type { SessionState } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
 import { commitOnResponse, keepSession, type ResponseMethods, type ResponseSession, sessionOfRequest } from './commit-on-response.js';
 import { addToHead, describesBody } from './response-head.js';
 import { NO_IDS, type RequestIds } from './session-cookie.js';
-import type { SessionTransport } from './session-transport.js';
+import { SessionTransport } from './session-transport.js';
 
 const logger = new Logger('ServerSession');
 let hasToldOfForeignSession = false;
-const YES = (): boolean => true;
 
 /** The sessions of an application's requests. */
+@Injectable()
 export class RequestSessions {
   constructor(
-    readonly manager: SessionLifecycle,
+    readonly manager: SessionManager,
     readonly transport: SessionTransport,
   ) {}
 
@@ -69,7 +69,7 @@ export class RequestSession implements ResponseSession {
     this.request = exchange.request;
     this.raw = exchange.raw;
     this.isOverSocket = this.hasHeadLeft = exchange.message !== undefined;
-    this.ids = sessions.manager.loader.keepsSessions ? sessions.transport.read(exchange) : NO_IDS;
+    this.ids = sessions.manager.keepsSessions ? sessions.transport.read(exchange) : NO_IDS;
   }
 
   get loaded(): ServerSession | undefined {
@@ -90,13 +90,19 @@ export class RequestSession implements ResponseSession {
   /** The session, at once where no store has to be asked. */
   load(): ServerSession | Promise<ServerSession> {
     if (this.session !== undefined) return this.session;
-    if (this.ids.ids.length === 0) return this.adopt(this.sessions.manager.loader.blank());
+    if (this.ids.ids.length === 0) return this.adopt(this.blank());
     return (this.loading ??= this.loadFromStore());
+  }
+
+  private blank(): SessionState {
+    // No id can be sent over a socket, so no session can begin there.
+    return this.sessions.manager.blank(this.isOverSocket ? (operation) => new SessionHeadersSentError(operation) : undefined);
   }
 
   private async loadFromStore(): Promise<ServerSession> {
     try {
-      return this.adopt(await this.sessions.manager.loader.load(this.ids.ids));
+      const state = await this.sessions.manager.load(this.ids.ids);
+      return this.adopt(this.isOverSocket && state.phase === 'new' ? this.blank() : state);
     } finally {
       this.loading = undefined;
     }
@@ -105,15 +111,26 @@ export class RequestSession implements ResponseSession {
   private adopt(state: SessionState): ServerSession {
     const { manager } = this.sessions;
     this.state = state;
-    this.knownId = state.sid;
-    if (manager.notesRequests) state.request = () => this.request;
-    if (this.hasHeadLeft) state.headSent = YES;
-    // No id can be sent over a socket, so no session can begin there.
-    if (this.isOverSocket && state.base === undefined) state.readOnly ??= (operation) => new SessionHeadersSentError(operation);
-    if (state.sid !== undefined && this.ids.outdated.includes(state.sid)) state.cookie = 'set';
+    if (state.phase === 'stored') {
+      this.knownId = state.sid;
+      if (this.ids.outdated.includes(state.sid)) state.sendCookie();
+    }
+    state.exchange = {
+      request: () => this.request,
+      headSent: () => this.hasHeadLeft,
+      sentId: () => this.knownId,
+      show: (session) => this.replace(session),
+    };
     this.session = toServerSession(state, manager);
     if (!this.isOverSocket) this.show();
     return this.session;
+  }
+
+  /** Makes another object the session of the request. */
+  private replace(session: ServerSession): void {
+    const former = this.session;
+    this.session = session;
+    for (const request of [this.request, this.raw]) if (request.session === former) request.session = session;
   }
 
   /** As `req.session`, on the framework's request and Node's, unless another library has put its own there. */
@@ -140,9 +157,7 @@ export class RequestSession implements ResponseSession {
       );
     const { state } = this;
     if (state === undefined) return undefined;
-    const saving = this.commit(state);
-    if (!this.hasHeadLeft) return saving;
-    return saving === undefined ? this.warnOfUntoldId(state) : saving.then(() => this.warnOfUntoldId(state));
+    return this.commit(state);
   }
 
   /** As `settle`, for a handler that is done: a response that has begun is left to itself. */
@@ -154,11 +169,11 @@ export class RequestSession implements ResponseSession {
     const { manager } = this.sessions;
     try {
       if (this.request.session === null || this.raw.session === null) {
-        if (state.base === undefined && state.fields.isEmpty) return undefined;
+        if (state.phase === 'new' && state.fields.isEmpty) return undefined;
         return manager.destroy(state);
       }
-      if (this.isOverSocket && state.base === undefined) return undefined;
-      return manager.settle(state);
+      if (this.isOverSocket && state.phase === 'new') return undefined;
+      return manager.commitIfDirty(state);
     } catch (error) {
       // What cannot be serialized fails as what cannot be stored does.
       return Promise.reject(error as Error);
@@ -169,13 +184,13 @@ export class RequestSession implements ResponseSession {
     if (this.hasHeadLeft) return;
     this.hasHeadLeft = true;
     const { state } = this;
-    if (state !== undefined) state.headSent = YES;
-    const change = state === undefined || this.hasFailed || state.dead || state.follower ? 'none' : state.cookie;
+    const isHidden = state === undefined || this.hasFailed || state.phase === 'ended' || state.phase === 'following';
+    const change = isHidden ? 'none' : state.cookie;
     const { manager, transport } = this.sessions;
     let expiry: number | undefined;
     if (state !== undefined && change === 'set') {
-      this.knownId = manager.idOf(state);
-      expiry = manager.loader.isPermanent(state) ? manager.expiryOf(state) : undefined;
+      this.knownId = state.sid;
+      expiry = manager.isPermanent(state) ? manager.expiryOf(state) : undefined;
     }
     addToHead(response, args, transport.headersFor(this.request, this.raw, change, this.knownId, expiry));
   }
@@ -207,16 +222,6 @@ export class RequestSession implements ResponseSession {
   abandon(): void {
     this.isEndSettled = true;
     this.settle()?.catch(report);
-  }
-
-  /** A session that begins, or gets a new id, when the head of the response has left is stored, but lost to the client. */
-  private warnOfUntoldId({ base, sid }: SessionState): undefined {
-    if (this.isOverSocket || base === undefined || sid === this.knownId) return;
-    this.knownId = sid;
-    logger.error(
-      `a session began after the response to ${this.raw.method} ${this.raw.url?.split('?')[0]} had: its cookie could not be sent. Write to it ` +
-        'before the first byte of a stream; with @Sse(), before the first await of the handler, or in a guard.',
-    );
   }
 }
 

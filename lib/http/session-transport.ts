@@ -1,12 +1,13 @@
-import { Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { isCookieDomain } from '../options/cookie.options.js';
-import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionIds } from '../session/session-id.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { SessionIds } from '../session/session-id.js';
 import { type Exchange, type HttpRequest, isSecure } from './adapters.js';
 import type { HeadHeaders } from './response-head.js';
 import { NO_IDS, type RequestIds, SessionCookie } from './session-cookie.js';
 
 /** How an id gets from the client to the server and back: in a cookie, in a header, or in both. */
+@Injectable()
 export class SessionTransport {
   private readonly logger = new Logger('ServerSession');
   private readonly cookie: SessionCookie;
@@ -16,7 +17,7 @@ export class SessionTransport {
   private hasWrongDomain = false;
 
   constructor(
-    private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'transport'>,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'transport'>,
     ids: SessionIds,
   ) {
     this.cookie = new SessionCookie(options, ids);
@@ -36,6 +37,11 @@ export class SessionTransport {
       ids: [...inCookie.ids, ...inHeader.ids.filter((id) => !inCookie.ids.includes(id))],
       outdated: [...inCookie.outdated, ...inHeader.outdated],
     };
+  }
+
+  /** What a client sends in its `Cookie` header to open a session: `name=value`. */
+  cookieFor(id: string): string {
+    return `${this.options.cookie.name}=${encodeURIComponent(this.cookie.signed(id))}`;
   }
 
   /**

@@ -4,7 +4,7 @@ import { display, kindOf } from '../common/redact.js';
 type Given = Readonly<Record<string, unknown>>;
 
 /** Longer spans are a slip of the pen, and past what a `Date` holds. */
-const MAX_DURATION = 100 * 365.25 * 24 * 60 * 60 * 1000;
+export const MAX_DURATION = 100 * 365.25 * 24 * 60 * 60 * 1000;
 
 /** What Node's timers can wait: with more they fire at once, again and again. */
 export const MAX_TIMER = 2 ** 31 - 1;

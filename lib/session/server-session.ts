@@ -1,9 +1,15 @@
+import { Logger } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
+import { assertPrincipal, isPrincipal } from '../common/principal.js';
+import { reasonOf } from '../common/redact.js';
 import { ReservedSessionKeyError } from '../errors.js';
+import { display, MAX_DURATION, toMilliseconds } from '../options/option-reader.js';
+import type { Duration } from '../options/session-options.js';
 import { Attribute, FieldKind } from '../storage/record-fields.js';
-import { newFlashKey } from './flash-key.js';
+import { SessionCookieView } from './session-cookie.view.js';
 import type { FlashMessage, SessionData, SessionKey } from './session-data.js';
-import type { SessionLifecycle } from './session-lifecycle.js';
+import type { SessionManager } from './session-manager.js';
 import { dataAsProperties } from './session-proxy.js';
 import type { SessionState } from './session-state.js';
 
@@ -13,20 +19,53 @@ const INTERNALS = Symbol('internals');
 /** Private fields, because `console.dir` and the like, which ignore `inspect.custom`, would show the id among others. */
 class Internals {
   readonly #state: SessionState;
-  readonly #lifecycle: SessionLifecycle;
+  readonly #manager: SessionManager;
+  #cookie: SessionCookieView | undefined;
+  /** What the object showed before a regeneration that dropped it, while the callback of that regeneration runs. */
+  #former: ReadonlyMap<string, unknown> | undefined;
 
-  constructor(state: SessionState, lifecycle: SessionLifecycle) {
+  constructor(state: SessionState, manager: SessionManager) {
     this.#state = state;
-    this.#lifecycle = lifecycle;
+    this.#manager = manager;
   }
 
   get state(): SessionState {
     return this.#state;
   }
 
-  get lifecycle(): SessionLifecycle {
-    return this.#lifecycle;
+  get manager(): SessionManager {
+    return this.#manager;
   }
+
+  get former(): ReadonlyMap<string, unknown> | undefined {
+    return this.#former;
+  }
+
+  cookie(write: (lifetime: number | undefined) => void): SessionCookieView {
+    return (this.#cookie ??= new SessionCookieView(this.#state, this.#manager, write));
+  }
+
+  /** Passport copies what the object held before the regeneration, in its callback: `keepSessionInfo`. */
+  showingFormer(former: ReadonlyMap<string, unknown>, callback: () => void): void {
+    this.#former = former;
+    try {
+      callback();
+    } finally {
+      this.#former = undefined;
+    }
+  }
+}
+
+/** A callback of Node's form, as express-session's methods take it last: called once, with the error or with nothing. */
+export type SessionCallback = (error?: unknown) => void;
+
+/** What `regenerate()` keeps. */
+export interface RegenerateOptions {
+  /**
+   * `true`: all data. `false`: none, nor the principal. A list: these keys and nothing else.
+   * @default true
+   */
+  keep?: boolean | readonly string[];
 }
 
 /** What the application keeps of each session, typed by declaration merging. */
@@ -41,24 +80,34 @@ export class ServerSession {
   /** @internal */
   readonly [INTERNALS]: Internals;
 
-  /** @internal Sessions come from the lifecycle. */
-  constructor(state: SessionState, lifecycle: SessionLifecycle) {
-    this[INTERNALS] = new Internals(state, lifecycle);
+  /** @internal Sessions come from the manager. */
+  constructor(state: SessionState, manager: SessionManager) {
+    this[INTERNALS] = new Internals(state, manager);
   }
 
   /** The id in the cookie. Whoever has it has the session: do not log it. */
   get sid(): string {
-    return this[INTERNALS].lifecycle.idOf(this[INTERNALS].state);
+    return this[INTERNALS].state.sid;
+  }
+
+  /** The same as `sid`, for libraries that were written for express-session. */
+  get id(): string {
+    return this[INTERNALS].state.sid;
+  }
+
+  /** The lifetime in terms of the cookie, for libraries that were written for express-session. */
+  get cookie(): SessionCookieView {
+    return this[INTERNALS].cookie((lifetime) => setCookieLifetime(this, lifetime));
   }
 
   /** The name of the session in the store. It identifies the session and cannot be used as a cookie. */
   get handle(): string {
-    return this[INTERNALS].lifecycle.handleOf(this[INTERNALS].state);
+    return this[INTERNALS].state.handle;
   }
 
   /** Whether the session is not stored yet. */
   get isNew(): boolean {
-    return this[INTERNALS].state.base === undefined;
+    return this[INTERNALS].state.phase === 'new';
   }
 
   /** Whether the session was changed since it was loaded or saved, nested changes included. */
@@ -68,12 +117,38 @@ export class ServerSession {
 
   /** Whether the cookie has an expiry; without one the browser drops it when it closes. Starts as the option `permanent`. */
   get permanent(): boolean {
-    return this[INTERNALS].lifecycle.loader.isPermanent(this[INTERNALS].state);
+    return this[INTERNALS].manager.isPermanent(this[INTERNALS].state);
   }
 
   set permanent(permanent: boolean) {
     assertWritable(this, 'permanent');
     this[INTERNALS].state.fields.set(Attribute.permanent, Boolean(permanent));
+  }
+
+  /**
+   * Seconds that this session lives since its last use; undefined: as the option `lifetime` says. Set it to a number of seconds or a
+   * string as in `'30d'` ("remember me"). The cookie follows.
+   *
+   * @throws TypeError for what is no span of time.
+   */
+  get lifetime(): number | undefined {
+    const own = this[INTERNALS].state.fields.get(Attribute.lifetime);
+    return typeof own === 'number' ? own / 1000 : undefined;
+  }
+
+  set lifetime(lifetime: Duration | undefined) {
+    assertWritable(this, 'lifetime');
+    if (lifetime === undefined || lifetime === null) {
+      this[INTERNALS].state.fields.delete(Attribute.lifetime);
+      return;
+    }
+    const milliseconds = toMilliseconds(lifetime);
+    if (milliseconds === undefined || milliseconds < 1 || milliseconds > MAX_DURATION) {
+      throw new TypeError(
+        `[ServerSession] session.lifetime: a positive number of seconds, or a string as in '30d'; given: ${display(lifetime)}`,
+      );
+    }
+    this[INTERNALS].state.fields.set(Attribute.lifetime, milliseconds);
   }
 
   get createdAt(): Date {
@@ -87,19 +162,27 @@ export class ServerSession {
 
   /** When the session ends if it is not used again. */
   get expiresAt(): Date {
-    return new Date(this[INTERNALS].lifecycle.expiryOf(this[INTERNALS].state));
+    return new Date(this[INTERNALS].manager.expiryOf(this[INTERNALS].state));
   }
 
-  /** Whom the session belongs to. A change gives the session a new id, unless the request did so itself. */
+  /**
+   * The user that the session belongs to. A change gives the session a new id, unless the request did so itself.
+   *
+   * @throws TypeError for anything but a non-empty string of at most 512 characters without control characters;
+   *   SessionHeadersSentError where the client cannot be told the new id any more.
+   */
   get principal(): string | undefined {
     const principal = this[INTERNALS].state.fields.get(Attribute.principal);
-    return typeof principal === 'string' ? principal : undefined;
+    return isPrincipal(principal) ? principal : undefined;
   }
 
   set principal(principal: string | undefined) {
     assertWritable(this, 'principal');
-    if (principal === undefined || principal === null) this[INTERNALS].state.fields.delete(Attribute.principal);
-    else this[INTERNALS].state.fields.set(Attribute.principal, String(principal));
+    const { state, manager } = this[INTERNALS];
+    if (principal !== undefined && principal !== null) assertPrincipal(principal);
+    if (principal === this.principal) return;
+    manager.assertPrincipalMayChange(state);
+    state.fields.set(Attribute.principal, principal ?? undefined);
   }
 
   /** Facts about the session that are not its data, such as the device it began on. */
@@ -119,7 +202,8 @@ export class ServerSession {
   get<T = unknown>(key: string): T | undefined;
   get<T>(key: string, fallback: T): T;
   get(key: string, fallback?: unknown): unknown {
-    const value = this[INTERNALS].state.fields.get(dataField(key));
+    const { state, former } = this[INTERNALS];
+    const value = former?.has(key) ? former.get(key) : state.fields.get(dataField(key));
     return value === undefined ? fallback : value;
   }
 
@@ -128,9 +212,7 @@ export class ServerSession {
    *
    * @throws ReservedSessionKeyError when the key is the name of a member.
    */
-  set<K extends SessionKey>(key: K, value: SessionData[K]): this;
-  set(key: string, value: unknown): this;
-  set(key: string, value: unknown): this {
+  set<K extends string>(key: K, value: K extends SessionKey ? SessionData[K] : unknown): this {
     assertNotReserved(key);
     assertWritable(this, `set '${key}'`);
     this[INTERNALS].state.fields.set(dataField(key), value);
@@ -138,7 +220,7 @@ export class ServerSession {
   }
 
   has(key: string): boolean {
-    return this[INTERNALS].state.fields.has(dataField(key));
+    return this[INTERNALS].state.fields.has(dataField(key)) || this[INTERNALS].former?.has(key) === true;
   }
 
   /**
@@ -158,7 +240,9 @@ export class ServerSession {
   }
 
   keys(): string[] {
-    return Array.from(this[INTERNALS].state.fields.keys(FieldKind.data), (field) => field.slice(1));
+    const { state, former } = this[INTERNALS];
+    const keys = Array.from(state.fields.keys(FieldKind.data), (field) => field.slice(1));
+    return former === undefined ? keys : [...new Set([...former.keys(), ...keys])];
   }
 
   entries(): [string, unknown][] {
@@ -169,30 +253,61 @@ export class ServerSession {
   }
 
   /**
-   * Gives the session a new id; the old one is dead. Do so whenever somebody logs in.
+   * Gives the session a new id; the old one is dead. Do so whenever a user logs in.
    *
-   * @param options `keep: false` drops the data too.
+   * @param options what is kept, or just the list of keys to keep. With a callback in place of it, as libraries for express-session call
+   *   it, nothing is kept.
+   * @throws SessionConflictError (409) when another request gave it a new id first; SessionHeadersSentError where the client cannot be
+   *   told the new id any more; SessionStoreError.
    */
-  async regenerate({ keep = true }: { keep?: boolean } = {}): Promise<void> {
-    assertWritable(this, 'regenerate');
-    await this[INTERNALS].lifecycle.regenerate(this[INTERNALS].state, keep);
+  regenerate(options?: RegenerateOptions | readonly string[]): Promise<void>;
+  regenerate(callback: SessionCallback): void;
+  regenerate(options: RegenerateOptions | readonly string[], callback: SessionCallback | undefined): void;
+  regenerate(options: RegenerateOptions | readonly string[] | SessionCallback = {}, callback?: SessionCallback): Promise<void> | void {
+    const { state, manager } = this[INTERNALS];
+    const given = typeof options === 'function' ? { keep: false } : options;
+    const keep = isList(given) ? given : (given.keep ?? true);
+    const run = async (): Promise<void> => {
+      assertWritable(this, 'regenerate');
+      await manager.regenerate(state, keep);
+    };
+    const then = typeof options === 'function' ? options : callback;
+    if (then === undefined) return run();
+    const former = new Map(this.entries());
+    const regenerated = async (): Promise<void> => {
+      await run();
+      // Whoever asks for `req.session` from now on gets another object, so that the old one can show what it held.
+      if (keep !== true) state.exchange.show?.(toServerSession(state, manager));
+    };
+    callBack(regenerated(), (error) => this[INTERNALS].showingFormer(keep === true ? NOTHING : former, () => then(error)));
   }
 
   /** Removes the session from the store and clears the cookie. What is written after it begins a new session. */
-  async destroy(): Promise<void> {
-    assertWritable(this, 'destroy');
-    await this[INTERNALS].lifecycle.destroy(this[INTERNALS].state);
+  destroy(): Promise<void>;
+  destroy(callback: SessionCallback | undefined): Promise<void> | void;
+  destroy(callback?: SessionCallback): Promise<void> | void {
+    return run(this, 'destroy', (manager, state) => manager.destroy(state), callback);
   }
 
   /** Writes what has changed now, rather than when the response leaves. */
-  async save(): Promise<void> {
-    assertWritable(this, 'save');
-    await this[INTERNALS].lifecycle.commit(this[INTERNALS].state);
+  save(): Promise<void>;
+  save(callback: SessionCallback | undefined): Promise<void> | void;
+  save(callback?: SessionCallback): Promise<void> | void {
+    return run(this, 'save', (manager, state) => manager.commit(state), callback);
   }
 
-  /** Reads the session again; unsaved changes are dropped. */
-  async reload(): Promise<void> {
-    await this[INTERNALS].lifecycle.reload(this[INTERNALS].state);
+  /** Reads the session again; unsaved changes are dropped. A session that has ended meanwhile is empty and new. */
+  reload(): Promise<void>;
+  reload(callback: SessionCallback | undefined): Promise<void> | void;
+  reload(callback?: SessionCallback): Promise<void> | void {
+    return run(this, undefined, (manager, state) => manager.reload(state), callback);
+  }
+
+  /** Counts as a use now: extends the session, also inside a stream or a socket. */
+  touch(): Promise<void>;
+  touch(callback: SessionCallback | undefined): Promise<void> | void;
+  touch(callback?: SessionCallback): Promise<void> | void {
+    return run(this, 'touch', (manager, state) => manager.touch(state), callback);
   }
 
   /**
@@ -201,15 +316,14 @@ export class ServerSession {
    */
   async update<T>(change: (session: ServerSession) => T | Promise<T>): Promise<T> {
     assertWritable(this, 'update');
-    return this[INTERNALS].lifecycle.updateAtomically(this[INTERNALS].state, (state) =>
-      change(toServerSession(state, this[INTERNALS].lifecycle)),
-    );
+    const { state, manager } = this[INTERNALS];
+    return manager.update(state, (latest) => change(toServerSession(latest, manager)));
   }
 
-  /** Leaves a message for whoever reads it first: this request or a later one. */
+  /** Leaves a message that is read once: by this request or a later one. */
   flash(kind: string, message: unknown): void {
     assertWritable(this, 'flash');
-    this[INTERNALS].state.fields.set(newFlashKey(), { kind, message });
+    this[INTERNALS].state.fields.set(FieldKind.flash + randomBytes(9).toString('base64url'), { kind, message });
   }
 
   /** Takes the messages, of one kind or all, oldest first: each is read once. */
@@ -227,7 +341,7 @@ export class ServerSession {
     return kind === undefined ? taken : taken.map(({ message }) => message);
   }
 
-  /** What a session is in a text: nothing that belongs to it. */
+  /** What a session is in a string: nothing that belongs to it. */
   [Symbol.toPrimitive](): string {
     return '[object ServerSession]';
   }
@@ -237,6 +351,9 @@ export class ServerSession {
     return `ServerSession ${inspect(Object.fromEntries(this.entries()))}`;
   }
 }
+
+const logger = new Logger('ServerSession');
+const NOTHING: ReadonlyMap<string, unknown> = new Map();
 
 /** The names that are members, not data. */
 const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(ServerSession.prototype).filter((name) => name !== 'constructor'));
@@ -264,9 +381,47 @@ function assertWritable(session: ServerSession, operation: string): void {
 
 const DATA_AS_PROPERTIES = dataAsProperties<ServerSession>(RESERVED);
 
+function run(
+  session: ServerSession,
+  operation: string | undefined,
+  work: (manager: SessionManager, state: SessionState) => Promise<void>,
+  callback: SessionCallback | undefined,
+): Promise<void> | void {
+  const { state, manager } = session[INTERNALS];
+  const running = (async () => {
+    if (operation !== undefined) assertWritable(session, operation);
+    await work(manager, state);
+  })();
+  return callback === undefined ? running : callBack(running, callback);
+}
+
+function setCookieLifetime(session: ServerSession, milliseconds: number | undefined): void {
+  if (milliseconds !== undefined) session.lifetime = Math.max(1, milliseconds) / 1000;
+  session.permanent = milliseconds !== undefined;
+}
+
+/** Calls back once, with the error or with nothing. What the callback throws is logged: no request waits for it any more. */
+function callBack(running: Promise<void>, callback: SessionCallback): void {
+  const call = (error?: unknown): void => {
+    try {
+      callback(error);
+    } catch (thrown) {
+      logger.error(
+        `[ServerSession] a callback of a session method threw: ${reasonOf(thrown)}`,
+        thrown instanceof Error ? thrown.stack : undefined,
+      );
+    }
+  };
+  running.then(() => call(), call);
+}
+
+function isList(value: RegenerateOptions | readonly string[]): value is readonly string[] {
+  return Array.isArray(value);
+}
+
 /** The session object over a state. */
-export function toServerSession(state: SessionState, lifecycle: SessionLifecycle): ServerSession {
-  return new Proxy(new ServerSession(state, lifecycle), DATA_AS_PROPERTIES);
+export function toServerSession(state: SessionState, manager: SessionManager): ServerSession {
+  return new Proxy(new ServerSession(state, manager), DATA_AS_PROPERTIES);
 }
 
 /** The state behind a session object. */

@@ -20,6 +20,8 @@ interface Field {
 }
 
 const NO_CHANGES: FieldChanges = new Map();
+/** What alone is no reason to store a session. */
+const ABOUT_ITSELF: ReadonlySet<string> = new Set([Attribute.permanent, Attribute.lifetime, Attribute.meta]);
 
 /**
  * The fields of a session: decoded when first read, compared with what is stored by their serialized form. A field that
@@ -80,7 +82,7 @@ export class SessionFields {
 
   /** Whether there is nothing to store: what a session knows about itself alone is nothing to keep. */
   get isEmpty(): boolean {
-    for (const key of this.keys('')) if (key !== Attribute.permanent && key !== Attribute.meta) return false;
+    for (const key of this.keys('')) if (!ABOUT_ITSELF.has(key)) return false;
     return true;
   }
 

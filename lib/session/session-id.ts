@@ -1,38 +1,36 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { hash, randomBytes } from 'node:crypto';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+
+/** The lengths in base64url of 16 and 64 bytes, the bounds of the option `idBytes`. */
+const MIN_LENGTH = 22;
+const MAX_LENGTH = 86;
+const FORM = /^[\w-]+$/;
 
 /**
  * Session ids: random bytes in base64url (RFC 4648 §5). What the store sees is the handle: the SHA-256 of the id, so
  * that reading the store steals no session (the lesson of CVE-2019-16782).
  */
+@Injectable()
 export class SessionIds {
-  private readonly form: RegExp;
-  private readonly length: number;
-
-  /** @param bytes of randomness in an id. @param hashed whether handles are hashes. */
-  constructor(
-    private readonly bytes: number,
-    private readonly hashed: boolean,
-  ) {
-    this.length = Math.ceil((bytes * 4) / 3);
-    this.form = /^[\w-]+$/;
-  }
+  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'idBytes' | 'hashIds'>) {}
 
   generate(): string {
-    return randomBytes(this.bytes).toString('base64url');
+    return randomBytes(this.options.idBytes).toString('base64url');
   }
 
-  /** Whether a text has the form of an id of this application. Costs nothing for a text of another length. */
+  /** Whether a string has the form of an id, of whatever length `idBytes` allows: a deploy that changes it signs no user out. */
   isWellFormed(id: string): boolean {
-    return id.length === this.length && this.form.test(id);
+    return id.length >= MIN_LENGTH && id.length <= MAX_LENGTH && FORM.test(id);
   }
 
   /** The name of the session in the store. */
   handleOf(id: string): string {
-    return this.hashed ? hash('sha256', id, 'base64url') : id;
+    return this.options.hashIds ? hash('sha256', id, 'base64url') : id;
   }
 }
 
-/** Whether a text can be a handle at all: what administration is given may come from a URL. */
+/** Whether a value can be a handle at all: what administration is given may come from a URL. */
 export function isHandle(handle: unknown): handle is string {
   return typeof handle === 'string' && /^[\w-]{1,128}$/.test(handle);
 }

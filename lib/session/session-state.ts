@@ -1,13 +1,19 @@
-import type { SessionContent } from '../storage/record.codec.js';
-import type { SessionVersion } from '../repositories/session-repository.js';
 import type { SessionRequest } from '../options/session-options.js';
+import { applyChanges, Attribute, type FieldChanges } from '../storage/record-fields.js';
+import type { Base, Place } from '../storage/session-store.js';
 import type { SessionFields } from './session-fields.js';
+import type { SessionIds } from './session-id.js';
+import type { ServerSession } from './server-session.js';
 
-/** What is in the store, as far as this request knows. */
-export interface Base {
-  readonly version: SessionVersion;
-  readonly content: SessionContent;
-}
+/**
+ * Where a session stands in the life of one request:
+ * - `new`: not stored (yet).
+ * - `stored`: under the id of the request.
+ * - `following`: the request came with an id that another request regenerated a moment ago. Its changes still count, and it sees
+ *   nothing of what came after the regeneration.
+ * - `ended`: destroyed, revoked or expired meanwhile. What the request still does to it is dropped.
+ */
+export type SessionPhase = 'new' | 'stored' | 'following' | 'ended';
 
 /** What the response has to say about the cookie. */
 export type CookieChange = 'none' | 'set' | 'clear';
@@ -15,39 +21,247 @@ export type CookieChange = 'none' | 'set' | 'clear';
 /** Why a session cannot be written, as the error to throw. */
 export type ReadOnlyReason = (operation: string) => Error;
 
+/** What the session needs to know of the request that it belongs to. */
+export interface SessionExchange {
+  /** The framework's request, for the option `meta`. */
+  request?(): SessionRequest;
+  /** Whether the head of the response has left, so that no other id can be sent any more. */
+  headSent?(): boolean;
+  /** The id that the head carried, if it carried one. */
+  sentId?(): string | undefined;
+  /** Makes another object the `req.session` of the request. */
+  show?(session: ServerSession): void;
+}
+
+/** What a session is when it is opened. */
+export interface OpenedSession {
+  readonly sid: string;
+  readonly place: Place;
+  /** Epoch milliseconds. */
+  readonly accessedAt: number;
+}
+
 /**
- * One session in one request: who it is, what is stored of it, and what the request made of it. Only the lifecycle and the
- * session object change it.
+ * One session in one request: who it is, what is stored of it, and what the request made of it. This class alone changes it, one
+ * method for each thing that can happen to a session.
  */
-export interface SessionState {
-  /** The id in the cookie; undefined until somebody needs one. */
-  sid: string | undefined;
-  /** The name in the store; undefined as long as there is no id. */
-  handle: string | undefined;
-  /** Undefined: not stored, or not any more. */
-  base: Base | undefined;
-  fields: SessionFields;
-  createdAt: number;
-  accessedAt: number;
-  deadline: number | undefined;
-  /** For administration: when it ends if it is not used. In its own request it is being used. */
-  expiry: number | undefined;
-  /** Gives the framework's request to the option `meta`, where that is set. */
-  request: (() => SessionRequest) | undefined;
-  /** Whether the head of the response has left, so that no id can be told to the client. Undefined: it has not. */
-  headSent?: (() => boolean) | undefined;
+export class SessionState {
+  #phase: SessionPhase = 'new';
+  #sid: string | undefined;
+  #handle: string | undefined;
+  #base: Base | undefined;
+  #cookie: CookieChange = 'none';
+  #fields: SessionFields;
+  #createdAt = Date.now();
+  #accessedAt = this.#createdAt;
+  #cookieAt = 0;
+  #deadline: number | undefined;
+  #isRegenerated = false;
+  #formerHandle: string | undefined;
+  #running: Promise<unknown> | undefined;
+
+  /** The other ids that the request brought. A log-out ends their sessions too. */
+  otherIds: readonly string[] = [];
+  /** The request, where there is one. */
+  exchange: SessionExchange = {};
+
+  /**
+   * @param blank what a session without a record holds.
+   * @param absoluteLifetime milliseconds, counted from now for a session that is not stored.
+   * @param readOnly where the session cannot be written.
+   * @param viewedUntil for administration, which does not use the session that it looks at: when it ends, in epoch milliseconds.
+   */
+  constructor(
+    private readonly ids: SessionIds,
+    private readonly blank: () => SessionFields,
+    private readonly absoluteLifetime: number | undefined,
+    readonly readOnly?: ReadOnlyReason,
+    readonly viewedUntil?: number,
+  ) {
+    this.#fields = blank();
+    this.#deadline = this.deadlineFromNow();
+  }
+
+  get phase(): SessionPhase {
+    return this.#phase;
+  }
+
+  /** The id in the cookie, made when it is first asked for. */
+  get sid(): string {
+    return (this.#sid ??= this.ids.generate());
+  }
+
+  /** The name in the store. While following: the name under which the session goes on. */
+  get handle(): string {
+    return (this.#handle ??= this.ids.handleOf(this.sid));
+  }
+
+  /** What is stored, as far as this request knows; undefined for a session that is not, or not any more. */
+  get base(): Base | undefined {
+    return this.#base;
+  }
+
+  get fields(): SessionFields {
+    return this.#fields;
+  }
+
+  get cookie(): CookieChange {
+    return this.#cookie;
+  }
+
+  /** Epoch milliseconds, as the other instants here. */
+  get createdAt(): number {
+    return this.#createdAt;
+  }
+
+  get accessedAt(): number {
+    return this.#accessedAt;
+  }
+
   /** When its cookie was last sent. */
-  cookieAt: number;
-  cookie: CookieChange;
-  /** Loaded through an id that was regenerated a moment ago: its changes count, but it never gets the new id. */
-  follower: boolean;
-  /** The old id, where this request regenerated it and requests with it still find the session. */
-  forwardedFrom: string | undefined;
-  /** This request gave the session a new id. */
-  regenerated: boolean;
-  /** Destroyed, revoked or expired meanwhile: whatever this request still does to it is dropped. */
-  dead: boolean;
-  readOnly: ReadOnlyReason | undefined;
-  /** The operation under way: those of one request take turns. */
-  busy: Promise<unknown> | undefined;
+  get cookieAt(): number {
+    return this.#cookieAt;
+  }
+
+  /** The absolute end; undefined without `absoluteLifetime`. */
+  get deadline(): number | undefined {
+    return this.#deadline;
+  }
+
+  /** Whether this request gave the session a new id. */
+  get isRegenerated(): boolean {
+    return this.#isRegenerated;
+  }
+
+  /** The old handle, where this request regenerated the session and requests with the old id still find it. */
+  get formerHandle(): string | undefined {
+    return this.#formerHandle;
+  }
+
+  /** Whether an operation is under way. */
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Runs saves, regenerations and the like one after the other: a response may end while a save is under way. */
+  async inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    const running = operation();
+    this.#running = running;
+    try {
+      return await running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Makes it the session of a record. */
+  open({ sid, place: { handle, base }, accessedAt }: OpenedSession, fields: SessionFields): void {
+    const { content } = base;
+    this.#phase = 'stored';
+    this.#sid = sid;
+    this.#handle = handle;
+    this.#base = base;
+    this.#fields = fields;
+    this.#createdAt = content.createdAt;
+    this.#accessedAt = accessedAt;
+    this.#cookieAt = content.cookieAt;
+    this.#deadline = content.deadline;
+  }
+
+  /** The session goes on under a handle whose id this request does not know and never gets. */
+  follow(handle: string): void {
+    this.#phase = 'following';
+    this.#handle = handle;
+    this.#cookie = 'none';
+    this.#isRegenerated = false;
+  }
+
+  /** A record was created for it. */
+  created(base: Base, changes: FieldChanges): void {
+    this.#phase = 'stored';
+    this.rebase(base, changes);
+    this.sendCookie(base.content.cookieAt);
+  }
+
+  /** The id that it would have had is taken, or is not to be used. */
+  forgetId(): void {
+    this.#sid = undefined;
+    this.#handle = undefined;
+  }
+
+  /** It has another id. @param formerHandle where requests with the old id still find it. */
+  moved(sid: string, handle: string, base: Base, changes: FieldChanges, formerHandle: string | undefined): void {
+    this.#sid = sid;
+    this.#handle = handle;
+    this.#isRegenerated = true;
+    this.#formerHandle = formerHandle;
+    this.created(base, changes);
+  }
+
+  /** Requests with the old id do not find it any more. */
+  leftFormerHandle(): void {
+    this.#formerHandle = undefined;
+  }
+
+  /**
+   * Changes of this request were stored.
+   *
+   * @param isShared whether other requests wrote along, perhaps the same key: this request's own value counts as stored for it then.
+   */
+  wrote({ handle, base }: Place, changes: FieldChanges, isShared: boolean): void {
+    if (this.#phase === 'following' || handle !== this.handle) {
+      this.follow(handle);
+      const seen = this.#base!.content;
+      this.rebase({ version: base.version, content: { ...seen, fields: applyChanges(seen.fields, changes) } }, changes);
+    } else if (isShared) {
+      this.#base = base;
+      this.#fields.rebase(applyChanges(base.content.fields, changes), changes);
+    } else {
+      this.rebase(base, changes);
+    }
+  }
+
+  /** The cookie is to be sent (again). @param now epoch milliseconds. */
+  sendCookie(now = this.#cookieAt): void {
+    this.#cookieAt = now;
+    this.#cookie = 'set';
+  }
+
+  markEnded(): void {
+    this.#phase = 'ended';
+    this.#cookie = 'none';
+  }
+
+  /** Makes it a session that has nothing to do with the one before: what is written from now on gets a new id. */
+  startOver(cookie: CookieChange): void {
+    this.#phase = 'new';
+    this.forgetId();
+    this.#base = undefined;
+    this.#fields = this.blank();
+    this.#cookie = cookie;
+    this.#createdAt = Date.now();
+    this.#accessedAt = this.#createdAt;
+    this.#deadline = this.deadlineFromNow();
+    this.#isRegenerated = false;
+    this.#formerHandle = undefined;
+    this.otherIds = [];
+  }
+
+  /** Drops what the application keeps, but for these keys; what the session is itself (its lifetime, say) stays. */
+  dropData(keep: ReadonlySet<string>): void {
+    for (const key of Array.from(this.#fields.keys(''))) {
+      if (!key.startsWith('@') && !keep.has(key)) this.#fields.delete(key);
+    }
+    this.#fields.delete(Attribute.principal);
+  }
+
+  private rebase(base: Base, changes: FieldChanges): void {
+    this.#base = base;
+    this.#fields.rebase(base.content.fields, changes);
+  }
+
+  private deadlineFromNow(): number | undefined {
+    return this.absoluteLifetime === undefined ? undefined : Date.now() + this.absoluteLifetime;
+  }
 }

@@ -1,28 +1,62 @@
 import { LRUCache } from 'lru-cache';
 
-/** Sessions remembered by one process; a forgotten one is merely touched a little early. */
+/** Sessions remembered by one process; a forgotten one costs one more command the next time. */
 const CAPACITY = 100_000;
 
+/** The last touch of a session by this process. */
+interface Touch {
+  /** Milliseconds of the monotonic clock: the clock of the day may be set back. */
+  readonly at: number;
+  /** The lifetime that the session was given, in milliseconds. */
+  readonly lifetime: number;
+}
+
 /**
- * When a session was last extended, as far as this process knows. So a read knows beforehand whether to take the touch
+ * When a session was last extended, as far as this process knows, and by how much. So a read knows beforehand whether to take the touch
  * along, and sliding expiry costs at most one write per `touchInterval` and process.
  */
 export class TouchSchedule {
-  private readonly touched = new LRUCache<string, number>({ max: CAPACITY });
+  private readonly touches = new LRUCache<string, Touch>({ max: CAPACITY });
 
-  /** @param interval milliseconds between two touches of one session. */
-  constructor(private readonly interval: number) {}
+  /**
+   * @param interval milliseconds between two touches of a session.
+   * @param lifetime of sessions that have none of their own, in milliseconds.
+   */
+  constructor(
+    private readonly interval: number,
+    private readonly lifetime: number,
+  ) {}
 
-  isDue(handle: string, now: number): boolean {
-    return now - this.last(handle) >= this.interval;
+  knows(handle: string): boolean {
+    return this.touches.has(handle);
   }
 
-  /** Epoch milliseconds of the last touch; 0 for never. A look does not count as use: who was touched longest ago is due first. */
+  /** The lifetime to give a session along with a read; undefined where no touch is due, or the session is not known here. */
+  due(handle: string): number | undefined {
+    // Without a look counting as use: the session that was touched longest ago is forgotten first.
+    const last = this.touches.peek(handle);
+    return last !== undefined && performance.now() - last.at >= this.intervalFor(last.lifetime) ? last.lifetime : undefined;
+  }
+
+  /** Whether something that happened at this instant of the day is long enough ago. An instant in the future counts as long ago. */
+  isLongAgo(instant: number, lifetime: number): boolean {
+    const age = Date.now() - instant;
+    return age < 0 || age >= this.intervalFor(lifetime);
+  }
+
+  /** Epoch milliseconds of the last touch; 0 for none. */
   last(handle: string): number {
-    return this.touched.peek(handle) ?? 0;
+    const last = this.touches.peek(handle);
+    return last === undefined ? 0 : Date.now() - (performance.now() - last.at);
   }
 
-  note(handle: string, at: number): void {
-    this.touched.set(handle, at);
+  /** @param age how many milliseconds ago it was. */
+  note(handle: string, lifetime: number, age = 0): void {
+    this.touches.set(handle, { at: performance.now() - age, lifetime });
+  }
+
+  /** A session with a short lifetime of its own must not end between two touches. */
+  private intervalFor(lifetime: number): number {
+    return lifetime === this.lifetime ? this.interval : Math.min(this.interval, lifetime / 10);
   }
 }

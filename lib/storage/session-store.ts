@@ -1,3 +1,4 @@
+import { Inject, Injectable } from '@nestjs/common';
 import {
   InvalidSessionCursorError,
   SessionListingNotSupportedError,
@@ -5,26 +6,26 @@ import {
   SessionStoreTimeoutError,
   UnreadableRecordError,
 } from '../errors.js';
-import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { assertPrincipal, isPrincipal } from '../common/principal.js';
 import { RepeatedWarning } from '../common/repeated-warning.js';
 import { withTimeout } from '../common/with-timeout.js';
-import type {
-  ListableSessionRepository,
-  ListedRecord,
-  ListQuery,
-  RecordPage,
-  SessionRecord,
+import {
+  type ListableSessionRepository,
+  type ListedRecord,
+  type ListQuery,
+  type RecordPage,
+  type SessionRecord,
   SessionRepository,
-  SessionVersion,
-  StoredRecord,
+  type SessionVersion,
+  type StoredRecord,
 } from '../repositories/session-repository.js';
 import { SessionEvents } from '../session/session-events.js';
-import { NO_TELEMETRY, type SessionTelemetry } from '../telemetry/session-telemetry.js';
+import { SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { PrincipalNames } from './record.cipher.js';
-import type { RecordCodec, RecordContent, RetiredContent, SessionContent } from './record.codec.js';
+import { RecordCodec, type RecordContent, type RetiredContent, type SessionContent } from './record.codec.js';
 import { Attribute, type SerializedFields } from './record-fields.js';
-import type { SerializerRegistry } from './serializers.js';
+import { SerializerRegistry } from './serializers.js';
 
 /** A session or what is left of one, with the version an update is based on. */
 export interface StoredSession<C extends RecordContent = RecordContent> {
@@ -58,6 +59,7 @@ const CURSOR_OF_NAME = /^(\d{1,3})\.(.*)$/s;
  * The repository, seen from the session's side: contents instead of bytes, absolute rules instead of lifetimes, a deadline
  * for every operation, and one kind of error.
  */
+@Injectable()
 export class SessionStore {
   private readonly unreadable = new RepeatedWarning();
   private readonly principalNames: PrincipalNames;
@@ -66,9 +68,9 @@ export class SessionStore {
     private readonly repository: SessionRepository,
     private readonly codec: RecordCodec,
     private readonly serializers: SerializerRegistry,
-    private readonly options: ResolvedSessionOptions,
-    private readonly events = new SessionEvents(),
-    private readonly telemetry: SessionTelemetry = NO_TELEMETRY,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedSessionOptions,
+    private readonly events: SessionEvents,
+    private readonly telemetry: SessionTelemetry,
   ) {
     this.principalNames = new PrincipalNames(options.encryption?.keys);
   }
@@ -282,16 +284,11 @@ export class SessionStore {
     const { absoluteLifetime } = this.options;
     const now = Date.now();
     const createdAt = Math.min(content.createdAt, now);
-    const accessedAt = Math.min(content.accessedAt, now);
     const cookieAt = content.cookieAt > now ? 0 : content.cookieAt;
     const deadline =
       absoluteLifetime === undefined ? content.deadline : Math.min(content.deadline ?? Infinity, createdAt + absoluteLifetime);
-    const isSame =
-      createdAt === content.createdAt &&
-      accessedAt === content.accessedAt &&
-      cookieAt === content.cookieAt &&
-      deadline === content.deadline;
-    return isSame ? content : { ...content, createdAt, accessedAt, cookieAt, deadline };
+    const isSame = createdAt === content.createdAt && cookieAt === content.cookieAt && deadline === content.deadline;
+    return isSame ? content : { ...content, createdAt, cookieAt, deadline };
   }
 
   /** The store keeps it a little longer than it lives: a touch knows no deadline. */

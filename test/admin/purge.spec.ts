@@ -10,7 +10,7 @@ describe('The purge', () => {
   let repository: MemorySessionRepository;
   let purges: number[];
   const start = (interval: number | false = INTERVAL): PurgeTimer => {
-    const timer = new PurgeTimer(repository, interval);
+    const timer = new PurgeTimer(repository, { purgeInterval: interval });
     timers.push(timer);
     timer.onApplicationBootstrap();
     return timer;

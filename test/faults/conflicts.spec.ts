@@ -97,7 +97,7 @@ describe('Two requests that change a session at the same time', () => {
     const slow = await start({ storeTimeout: '50ms' });
     const { session } = await slow.open(id);
     const updating = session.update(async (latest) => {
-      latest.set('late', 1);
+      latest.set('tardy', 1);
       await new Promise((resolve) => setTimeout(resolve, 80));
     });
     await expect(updating).rejects.toMatchObject({ status: 503 });

@@ -10,17 +10,17 @@ const payload = Buffer.alloc(100);
 describe('A session that is too large', () => {
   it('is refused with a 413 that names its largest keys, and the record before stays', async () => {
     const process = await SimulatedProcess.start(new MemorySessionRepository(), { maxBytes: 1000 });
-    const id = await process.begin({ cart: 'tea', history: 'h'.repeat(400) });
+    const id = await process.begin({ bag: 'tea', history: 'h'.repeat(400) });
     const growing = process.request(id, (session) => {
-      session.set('cart', 'c'.repeat(500));
-      session.set('small', 1);
+      session.set('bag', 'c'.repeat(500));
+      session.set('tiny', 1);
       session.set('photo', 'p'.repeat(700));
     });
     const error = (await growing.catch((reason: unknown) => reason)) as SessionTooLargeError;
     expect(error).toBeInstanceOf(SessionTooLargeError);
-    expect([error.getStatus(), error.largestKeys.map(({ key }) => key)]).toEqual([413, ['photo', 'cart', 'history']]);
-    expect(error.message).toContain("'photo' (702 bytes), 'cart' (502 bytes)");
-    expect(await process.look(id)).toEqual({ cart: 'tea', history: 'h'.repeat(400) });
+    expect([error.getStatus(), error.largestKeys.map(({ key }) => key)]).toEqual([413, ['photo', 'bag', 'history']]);
+    expect(error.message).toContain("'photo' (740 bytes), 'bag' (538 bytes)");
+    expect(await process.look(id)).toEqual({ bag: 'tea', history: 'h'.repeat(400) });
   });
 
   it('is refused too where only the changes of two requests together are too much', async () => {

@@ -30,10 +30,10 @@ describe('While a session gets a new id,', () => {
     it('that are in flight lose nothing: their changes are in the new session, without a cookie', async () => {
       const inFlight = await b.open(id);
       const next = idIn(await a.request(id, regenerate));
-      inFlight.session.set('late', 1);
+      inFlight.session.set('tardy', 1);
       inFlight.session.flash('info', 'late');
       expect(await inFlight.finish()).toBe('none');
-      expect(await a.look(next)).toEqual({ n: 1, late: 1 });
+      expect(await a.look(next)).toEqual({ n: 1, tardy: 1 });
       expect((await a.open(next)).session.flashes('info')).toEqual(['late']);
     });
 
@@ -75,7 +75,7 @@ describe('While a session gets a new id,', () => {
     it('cannot turn the old id into a lasting one by regenerate()', async () => {
       const owned = idIn(await a.request(id, logIn('ada')));
       const next = idIn(await a.request(owned, regenerate));
-      expect(await b.request(owned, regenerate)).toBe('none');
+      await expect(b.request(owned, regenerate)).rejects.toThrow(SessionConflictError);
       expect((await b.open(next)).session.principal).toBe('ada');
       await sleep(GRACE + 20);
       expect((await b.open(owned)).session.isNew).toBe(true);
@@ -86,8 +86,53 @@ describe('While a session gets a new id,', () => {
       const victim = await b.open(id);
       await expect(victim.session.regenerate()).rejects.toThrow(SessionConflictError);
       victim.session.principal = 'ada';
-      const victims = idIn(await victim.finish());
-      expect([await a.look(id), await a.look(attackers), await a.look(victims)]).toEqual([undefined, undefined, { n: 1 }]);
+      await expect(victim.finish()).rejects.toThrow(SessionConflictError);
+      expect((await a.open(attackers)).session.principal).toBeUndefined();
+    });
+
+    it.each([true, false])(
+      'cannot change whose the session is, with regenerateOnPrincipalChange: %s',
+      async (regenerateOnPrincipalChange) => {
+        const c = await SimulatedProcess.start(store, { regenerateGrace: `${GRACE}ms`, regenerateOnPrincipalChange });
+        const inFlight = await c.open(id);
+        const next = idIn(await a.request(id, regenerate));
+        await expect(c.request(id, logIn('ada'))).rejects.toThrow(SessionConflictError);
+        logIn('ada')(inFlight.session);
+        await expect(inFlight.finish()).rejects.toThrow(SessionConflictError);
+        expect([(await b.open(next)).session.principal, await b.look(next)]).toEqual([undefined, { n: 1 }]);
+        expect(await store.memory.count({ principal: 'ada' })).toBe(0);
+      },
+    );
+
+    it('cannot give rights to the client that has the new id', async () => {
+      const next = idIn(await a.request(id, regenerate));
+      const stepUp = async (session: ServerSession): Promise<void> => {
+        await session.regenerate();
+        session.set('sudo', true);
+      };
+      await expect(b.request(id, stepUp)).rejects.toThrow(SessionConflictError);
+      expect(await a.look(next)).toEqual({ n: 1 });
+    });
+
+    it('see nothing of what comes after the regeneration, in no way', async () => {
+      const inFlight = await b.open(id);
+      const owner = await a.open(id);
+      await owner.session.regenerate();
+      const follower = await b.open(id);
+      owner.session.set('sudo', true);
+      const next = idIn(await owner.finish());
+      expect(await b.look(id)).toEqual({ n: 1 });
+      const seen = (request: OpenRequest): unknown => request.session.get('sudo');
+      for (const request of [inFlight, follower]) {
+        request.session.set('n', 2);
+        await request.session.save();
+        expect(seen(request)).toBeUndefined();
+        await request.session.reload();
+        expect(seen(request)).toBeUndefined();
+        await expect(request.session.update((session) => session.get('sudo'))).rejects.toThrow(SessionConflictError);
+        expect(await request.finish()).toBe('none');
+      }
+      expect(await a.look(next)).toEqual({ n: 2, sudo: true });
     });
   });
 
@@ -203,14 +248,8 @@ describe('While a session gets a new id,', () => {
       return results;
     };
 
-    it('one wins and the other follows, where the session belongs to somebody', async () => {
-      const owned = idIn(await a.request(id, logIn('ada')));
-      const results = await both(owned);
-      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
-    });
-
-    it('one wins and the other is told, where it belongs to nobody yet', async () => {
-      const results = await both(id);
+    it.each([true, false])('one wins and the other is told (signed in: %s)', async (isSignedIn) => {
+      const results = await both(isSignedIn ? idIn(await a.request(id, logIn('ada'))) : id);
       const [failed] = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
       expect(failed).toBeInstanceOf(SessionConflictError);
     });

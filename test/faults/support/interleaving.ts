@@ -68,7 +68,7 @@ export async function runInterleaved(
       const changes = changesOf(request);
       const from = clock++;
       await save();
-      if (!state.dead && changes.size > 0 && state.fields.changes().size === 0) units.push({ changes, from, to: clock++ });
+      if (state.phase !== 'ended' && changes.size > 0 && state.fields.changes().size === 0) units.push({ changes, from, to: clock++ });
     };
     for (const action of actions) {
       if (action.do === 'destroy') {

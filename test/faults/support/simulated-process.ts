@@ -1,11 +1,10 @@
 import { type SessionRepository, type ServerSession, type ServerSessionOptions } from 'nestjs-server-session';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import { createSerializers } from '../../../lib/storage/serializers.js';
-import { RecordCodec } from '../../../lib/storage/record.codec.js';
 import { stateOf, toServerSession } from '../../../lib/session/server-session.js';
 import { SessionIds } from '../../../lib/session/session-id.js';
-import { SessionLifecycle } from '../../../lib/session/session-lifecycle.js';
-import { SessionStore } from '../../../lib/storage/session-store.js';
+import type { SessionManager } from '../../../lib/session/session-manager.js';
+import { wireSessions } from '../../../lib/testing/wire-sessions.js';
 
 /** What a response says about the cookie: an id, its removal, or nothing. */
 export type CookieAnswer = { readonly id: string } | 'cleared' | 'none';
@@ -23,29 +22,27 @@ export interface OpenRequest {
  */
 export class SimulatedProcess {
   private constructor(
-    readonly lifecycle: SessionLifecycle,
+    readonly manager: SessionManager,
     readonly ids: SessionIds,
   ) {}
 
   static async start(repository: SessionRepository, given: ServerSessionOptions = {}): Promise<SimulatedProcess> {
     const options = resolveOptions({ repository, ...given });
-    const serializers = await createSerializers(options.serializer);
-    const ids = new SessionIds(options.idBytes, options.hashIds);
-    const stored = new SessionStore(repository, new RecordCodec(), serializers, options);
-    return new SimulatedProcess(new SessionLifecycle(options, ids, stored, serializers), ids);
+    const manager = wireSessions(options, repository, await createSerializers(options.serializer));
+    return new SimulatedProcess(manager, new SessionIds(options));
   }
 
   /** Loads the session of an id, as the first line of a handler finds it. */
   async open(id?: string): Promise<OpenRequest> {
-    const state = await this.lifecycle.loader.load(id === undefined ? [] : [id]);
-    const session = toServerSession(state, this.lifecycle);
+    const state = await this.manager.load(id === undefined ? [] : [id]);
+    const session = toServerSession(state, this.manager);
     return {
       session,
       finish: async () => {
-        await this.lifecycle.commit(state);
-        const { cookie, dead, follower } = stateOf(session);
-        if (dead || follower || cookie === 'none') return 'none';
-        return cookie === 'clear' ? 'cleared' : { id: this.lifecycle.idOf(state) };
+        await this.manager.commit(state);
+        const { cookie, phase, sid } = stateOf(session);
+        if (phase === 'ended' || phase === 'following' || cookie === 'none') return 'none';
+        return cookie === 'clear' ? 'cleared' : { id: sid };
       },
     };
   }

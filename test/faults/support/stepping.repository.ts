@@ -30,8 +30,8 @@ export class SteppingRepository extends SessionRepository {
     });
   }
 
-  override delete(handle: string): Promise<boolean> {
-    return this.step('delete', handle, () => this.memory.delete(handle));
+  override delete(handle: string, base?: string): Promise<boolean> {
+    return this.step('delete', handle, () => this.memory.delete(handle, base));
   }
 
   /** Does `meanwhile` once, right before the next such command: at the moment where a race is lost. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { inspect } from 'node:util';
 import {
   NullSessionError,
@@ -6,17 +7,19 @@ import {
   ServerSession,
   type ServerSessionOptions,
   SessionSerializationError,
+  SessionStoreError,
   SessionUnavailableError,
 } from 'nestjs-server-session';
 import { MemorySessionRepository } from '../../../lib/repositories/memory/memory-session.repository.js';
-import { startSessions, type Sessions } from '../../support/lifecycle.js';
+import { eventually } from '../../support/eventually.js';
+import { startSessions, type Sessions } from '../../support/sessions.js';
 
 /** Test data are of any key. */
 type Data = ServerSession & Record<string, unknown>;
 
 const MEMBERS = (
-  'sid handle isNew modified permanent createdAt lastAccessedAt expiresAt principal meta ' +
-  'get set has delete clear keys entries regenerate destroy save reload update flash flashes'
+  'sid id handle cookie isNew modified permanent lifetime createdAt lastAccessedAt expiresAt principal meta ' +
+  'get set has delete clear keys entries regenerate destroy save reload touch update flash flashes'
 ).split(' ');
 
 /** Names that a JavaScript object has by birth, and that are keys like any other here. */
@@ -40,6 +43,90 @@ describe('The session object', () => {
     await sessions.commit(session);
     return session.sid;
   };
+
+  describe('calls back, once,', () => {
+    const METHODS = ['save', 'reload', 'destroy', 'touch', 'regenerate'] as const;
+    const called = (session: ServerSession, method: (typeof METHODS)[number]): Promise<unknown[]> =>
+      new Promise((resolve) => {
+        const calls: unknown[] = [];
+        session[method]((error?: unknown) => {
+          calls.push(error);
+          setTimeout(() => resolve(calls), 5);
+        });
+      });
+
+    it.each(METHODS)('%s with nothing where it worked', async (method) => {
+      expect(await called(await open(await stored({ a: 1 })), method)).toEqual([undefined]);
+      expect(await called(await open(), method)).toEqual([undefined]);
+    });
+
+    it.each(METHODS)('%s with the error where the store is down', async (method) => {
+      const session = await open(await stored({ a: 1 }));
+      session['a'] = 2;
+      const down = (): Promise<never> => Promise.reject(new Error('down'));
+      Object.assign(sessions.repository, { read: down, update: down, delete: down, create: down });
+      const [error, ...others] = await called(session, method);
+      expect([error, others]).toEqual([expect.any(SessionStoreError), []]);
+    });
+
+    it.each(METHODS)('%s of a session that has ended', async (method) => {
+      const id = await stored({ a: 1 });
+      const session = await open(id);
+      await (await open(id)).destroy();
+      session['a'] = 2;
+      await session.save();
+      expect(await called(session, method)).toEqual([undefined]);
+    });
+
+    it('and logs what the callback throws', async () => {
+      const lines = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+      const throwing = (): void => {
+        throw new Error('of the callback');
+      };
+      await (await open(await stored({ a: 1 }))).save(throwing);
+      await eventually(async () => expect(lines).toHaveBeenCalledWith(expect.stringContaining('of the callback'), expect.anything()));
+      lines.mockRestore();
+    });
+
+    it('regenerate, which drops the data, with the object still showing what it held', async () => {
+      const session = await open(await stored({ basket: ['tea'], user: 7 }));
+      const old = session.sid;
+      const shown = await new Promise<unknown>((resolve) => {
+        session.regenerate(() => resolve({ ...session }));
+      });
+      expect([shown, { ...session }]).toEqual([{ basket: ['tea'], user: 7 }, {}]);
+      expect([session.sid === old, await sessions.read(old)]).toEqual([false, {}]);
+    });
+  });
+
+  it('keeps the listed keys with regenerate, and nothing else', async () => {
+    for (const keep of [{ keep: ['a'] }, ['a']]) {
+      const session = await open();
+      Object.assign(session, { a: 1, b: 2, principal: 'ada' });
+      session.flash('info', 'x');
+      await session.save();
+      await session.regenerate(keep);
+      expect([{ ...session }, session.principal, session.flashes()]).toEqual([{ a: 1 }, undefined, []]);
+      expect(await sessions.read(session.sid)).toEqual({ a: 1 });
+    }
+    const session = await open(await stored({ a: 1 }));
+    await session.regenerate([]);
+    expect({ ...session }).toEqual({});
+  });
+
+  it('is empty and new by reload once the session has ended', async () => {
+    const id = await stored({ a: 1 });
+    const session = await open(id);
+    session.principal = 'ada';
+    await session.save();
+    const other = await open(session.sid);
+    await (await open(session.sid)).destroy();
+    await other.reload();
+    expect([{ ...other }, other.principal, other.isNew]).toEqual([{}, undefined, true]);
+    other['b'] = 1;
+    await sessions.commit(other);
+    expect([other.sid === session.sid, await sessions.read(other.sid)]).toEqual([false, { b: 1 }]);
+  });
 
   describe('keeps data', () => {
     it('as properties and by the methods of a dictionary: the same data', async () => {
@@ -142,7 +229,7 @@ describe('The session object', () => {
       refused(() => session.delete(name));
       refused(() => Object.defineProperty(session, name, { value: 'x' }));
       refused(() => delete (session as Record<string, unknown>)[name]);
-      if (!['permanent', 'principal', 'meta'].includes(name)) {
+      if (!['permanent', 'lifetime', 'principal', 'meta'].includes(name)) {
         refused(() => Reflect.set(session, name, 'x'));
         refused(() => Object.assign(session, { [name]: 'x' }));
       }
@@ -225,15 +312,51 @@ describe('The session object', () => {
 
     it('principal and meta: stored, but no data', async () => {
       const session = await open();
-      Object.assign(session, { principal: 7, meta: { device: 'phone' }, a: 1 });
+      Object.assign(session, { principal: 'ada', meta: { device: 'phone' }, a: 1 });
       await session.save();
       const again = await open(session.sid);
-      expect([again.principal, again.meta, { ...again }]).toEqual(['7', { device: 'phone' }, { a: 1 }]);
+      expect([again.principal, again.meta, { ...again }]).toEqual(['ada', { device: 'phone' }, { a: 1 }]);
       again.principal = undefined;
       again.meta = undefined;
       await again.save();
       const last = await open(again.sid);
       expect([last.principal, last.meta]).toEqual([undefined, undefined]);
+    });
+
+    it.each([7, '', {}, ['ada'], 'a\0b', 'a\nb', 'a'.repeat(513)])('a principal that is none of %j', async (principal) => {
+      const session = await open();
+      session.principal = 'ada';
+      expect(() => Object.assign(session, { principal })).toThrow(TypeError);
+      expect(session.principal).toBe('ada');
+    });
+
+    it('its own lifetime, which it keeps with a new id, and which the cookie follows', async () => {
+      const session = await open();
+      session.lifetime = '60d';
+      session['a'] = 1;
+      await session.save();
+      const again = await open(session.sid);
+      expect([again.lifetime, Math.round((again.expiresAt.getTime() - Date.now()) / DAY)]).toEqual([60 * 86_400, 60]);
+      await again.regenerate();
+      expect((await open(again.sid)).lifetime).toBe(60 * 86_400);
+      again.lifetime = undefined;
+      await again.save();
+      const last = await open(again.sid);
+      expect([last.lifetime, Math.round((last.expiresAt.getTime() - Date.now()) / DAY)]).toEqual([undefined, 31]);
+      for (const wrong of ['soon', -1, 0, Number.NaN, Infinity]) expect(() => (last.lifetime = wrong)).toThrow(TypeError);
+    });
+
+    it('its lifetime as the cookie of express-session has it', async () => {
+      const session = await open();
+      session.cookie.maxAge = 60_000;
+      expect([session.lifetime, session.permanent, session.cookie.originalMaxAge]).toEqual([60, true, 60_000]);
+      session.cookie.expires = new Date(Date.now() + 120_000);
+      expect(Math.round((session.cookie.maxAge ?? 0) / 1000)).toBe(120);
+      session.cookie.expires = false;
+      expect([session.permanent, session.cookie.expires, session.cookie.maxAge]).toEqual([false, null, null]);
+      const { path, domain, httpOnly, secure, sameSite } = session.cookie;
+      expect([path, domain, httpOnly, secure, sameSite]).toEqual(['/', undefined, true, 'auto', 'lax']);
+      expect(session.id).toBe(session.sid);
     });
 
     it('when it was made and when it ends: the idle time, but not past the absolute lifetime', async () => {
