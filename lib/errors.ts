@@ -74,18 +74,6 @@ export class PrincipalChangeError extends Error {
   }
 }
 
-/** A session needs a new id, and the head of the response has left, so that the client cannot be told any more. */
-export class SessionHeadersSentError extends Error {
-  override readonly name = 'SessionHeadersSentError';
-
-  constructor(operation: string) {
-    super(
-      `${PREFIX} ${operation}: the head of the response has left, so the client cannot be sent another session id; ` +
-        'do it before the first byte, as in a guard or before the first await of a stream',
-    );
-  }
-}
-
 /** A value of a session cannot be serialized, or not be read back. */
 export class SessionSerializationError extends Error {
   override readonly name = 'SessionSerializationError';

@@ -31,7 +31,7 @@ describe.each(ADAPTERS)('On %s, the calls of any back end:', (adapter) => {
     ['flash', ['read', 'update']],
     ['regenerate', ['read', 'create', 'update']],
     ['login', ['read', 'create', 'update', 'delete', 'update']],
-    ['logout', ['read', 'update', 'delete']],
+    ['logout', ['read', 'delete']],
   ])("'%s' on a stored session: %j", async (path, calls) => {
     browser = new Browser(running.url);
     await browser.get('fill');
