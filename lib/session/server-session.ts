@@ -286,28 +286,28 @@ export class ServerSession {
   destroy(): Promise<void>;
   destroy(callback: SessionCallback | undefined): Promise<void> | void;
   destroy(callback?: SessionCallback): Promise<void> | void {
-    return run(this, 'destroy', (manager, state) => manager.destroy(state), callback);
+    return perform(this, 'destroy', (manager, state) => manager.destroy(state), callback);
   }
 
   /** Writes what has changed now, rather than when the response leaves. */
   save(): Promise<void>;
   save(callback: SessionCallback | undefined): Promise<void> | void;
   save(callback?: SessionCallback): Promise<void> | void {
-    return run(this, 'save', (manager, state) => manager.commit(state), callback);
+    return perform(this, 'save', (manager, state) => manager.commit(state), callback);
   }
 
   /** Reads the session again; unsaved changes are dropped. A session that has ended meanwhile is empty and new. */
   reload(): Promise<void>;
   reload(callback: SessionCallback | undefined): Promise<void> | void;
   reload(callback?: SessionCallback): Promise<void> | void {
-    return run(this, undefined, (manager, state) => manager.reload(state), callback);
+    return perform(this, undefined, (manager, state) => manager.reload(state), callback);
   }
 
   /** Counts as a use now: extends the session, also inside a stream or a socket. */
   touch(): Promise<void>;
   touch(callback: SessionCallback | undefined): Promise<void> | void;
   touch(callback?: SessionCallback): Promise<void> | void {
-    return run(this, 'touch', (manager, state) => manager.touch(state), callback);
+    return perform(this, 'touch', (manager, state) => manager.touch(state), callback);
   }
 
   /**
@@ -381,7 +381,7 @@ function assertWritable(session: ServerSession, operation: string): void {
 
 const DATA_AS_PROPERTIES = dataAsProperties<ServerSession>(RESERVED);
 
-function run(
+function perform(
   session: ServerSession,
   operation: string | undefined,
   work: (manager: SessionManager, state: SessionState) => Promise<void>,
