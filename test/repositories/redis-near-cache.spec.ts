@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Logger, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Cluster, Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SessionOptionsError, type SessionRepository } from 'nestjs-server-session';
+import { ServerSessionModule, SessionOptionsError, type SessionRepository } from 'nestjs-server-session';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { RedisSessionRepository } from '../../lib/repositories/redis/redis-session.repository.js';
@@ -26,8 +29,10 @@ afterAll(async () => {
   await server.stop();
 });
 
-const open = (url = server.url, nearCache: object = {}): Promise<RedisSessionRepository> =>
-  RedisSessionRepository.create(resolveOptions({ type: 'redis', redis: { url, nearCache }, keyPrefix: PREFIX, storeTimeout: '1s' }));
+const open = (url = server.url, nearCache: object | undefined = {}, options: object = {}): Promise<RedisSessionRepository> =>
+  RedisSessionRepository.create(
+    resolveOptions({ type: 'redis', redis: { url, nearCache, ...options }, keyPrefix: PREFIX, storeTimeout: '1s' }),
+  );
 
 describeSessionRepository('redis with a near cache', () => open());
 
@@ -186,6 +191,76 @@ describe('The near cache', () => {
     value[value.length - 1] = 'z'.charCodeAt(0);
     return value;
   };
+
+  it('hears of what other processes do where ioredis puts a prefix of its own before keys', async () => {
+    const prefixed = (nearCache?: object): Promise<RedisSessionRepository> => opened(server.url, nearCache, { keyPrefix: 'application:' });
+    const [mine, other] = [await prefixed({}), await prefixed()];
+    const handle = newHandle();
+    await mine.create(handle, record('a'), LIFETIME);
+    await warm(mine, handle);
+    expect(await redis.exists(`application:${PREFIX}${handle}`)).toBe(1);
+    await other.delete(handle);
+    await eventually(async () => expect(await textOf(mine, handle)).toBeUndefined(), 1000);
+  });
+
+  it('keeps no more bytes than maxBytes: what was not used for longest goes first', async () => {
+    const repository = await opened(server.url, { maxBytes: 50_000 });
+    const handles = Array.from({ length: 10 }, newHandle);
+    for (const handle of handles) {
+      await repository.create(handle, record('x'.repeat(10_000)), LIFETIME);
+      await warm(repository, handle);
+    }
+    const readAgain = async (handle: string): Promise<number> => {
+      const before = await reads();
+      await repository.read(handle);
+      return (await reads()) - before;
+    };
+    const [last, first] = [handles.at(-1)!, handles[0]!];
+    expect([await readAgain(last), await readAgain(first)]).toEqual([0, 1]);
+    const large = newHandle();
+    await repository.create(large, record('x'.repeat(60_000)), LIFETIME);
+    await repository.read(large);
+    expect([await readAgain(large), await readAgain(last)]).toEqual([1, 0]);
+  });
+
+  it('is off with one line in the log where the user may not track, and on once the user may', async () => {
+    const lines: string[] = [];
+    const spy = jest.spyOn(Logger.prototype, 'error').mockImplementation((message: string) => void lines.push(message));
+    const told = jest.spyOn(Logger.prototype, 'log').mockReturnValue();
+    await redis.acl('SETUSER', 'careful', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+    const connections = async (): Promise<number> => Number(/total_connections_received:(\d+)/.exec(await redis.info('stats'))?.[1]);
+    const before = await connections();
+    const repository = await opened(`redis://careful:secret@${server.host}:${server.port}`);
+    const handle = newHandle();
+    await repository.create(handle, record('a'), LIFETIME);
+    await eventually(async () => expect(lines).toHaveLength(1));
+    await sleep(1500);
+    const start = await reads();
+    await repository.read(handle);
+    expect((await reads()) - start).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^\[ServerSession\] the near cache is off, because Redis does not tell of changes \(NOPERM/),
+    ]);
+    expect(lines[0]).not.toContain('secret');
+    expect((await connections()) - before).toBeLessThanOrEqual(4);
+
+    await redis.acl('SETUSER', 'careful', '+client|tracking');
+    await warm(repository, handle);
+    expect(told).toHaveBeenCalledWith('[ServerSession] The near cache of Redis is back');
+    spy.mockRestore();
+    told.mockRestore();
+    await redis.acl('DELUSER', 'careful');
+  });
+
+  it.each([
+    ['nodes', () => ({ nodes: [{ host: '127.0.0.1', port: 1 }] })],
+    ['a client', () => ({ client: new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true }) })],
+  ])('is refused by the module on a Cluster that is given as %s', async (_how, target) => {
+    @Module({ imports: [ServerSessionModule.forRoot({ type: 'redis', redis: { ...target(), nearCache: {} } })] })
+    class Application {}
+    const start = NestFactory.createApplicationContext(Application, { logger: false, abortOnError: false });
+    await expect(start).rejects.toThrow(/'redis\.nearCache' is an object; allowed: nothing, because each node of a Cluster/);
+  });
 
   it('is refused on a Cluster, with every other fault of its options', () => {
     const options = { type: 'redis', redis: { nodes: [{ host: 'a', port: 1 }], nearCache: { maxEntries: 0, size: 1 } } } as const;

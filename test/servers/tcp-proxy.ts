@@ -54,6 +54,11 @@ export class TcpProxy {
     for (const connection of this.#connections) connection.lose();
   }
 
+  /** Lets new connections work again. Those that lost something stay open and silent. */
+  allow(): void {
+    this.#rules.dropping = false;
+  }
+
   /** Resets every connection now; new ones are welcome. */
   cut(): void {
     for (const connection of this.#connections) connection.reset();

@@ -5,13 +5,18 @@ import type { StoredRecord } from '../session-repository.js';
 /** Bounds of the near cache. */
 export interface NearCacheBounds {
   readonly maxEntries: number;
+  /** Bytes of the records together, with what each of them takes beside its payload. */
+  readonly maxBytes: number;
   /** Milliseconds for which a record is served at the most, whatever the server says or fails to say. */
   readonly maxAge: number;
 }
 
+/** Bytes that a record takes beside its payload: its handle, version, and its place in the map. About that. */
+const ENTRY_SIZE = 300;
+
 /**
- * Records kept in the process for as long as the server is known to tell of every change. Who feeds it the server's messages is
- * not its concern; while nobody does, it keeps nothing.
+ * Records kept in the process for as long as the server is known to tell of every change. It is enabled
+ * as long as that is so; disabled, it keeps nothing.
  */
 export class NearCache {
   private readonly records: LRUCache<string, StoredRecord>;
@@ -23,11 +28,16 @@ export class NearCache {
   /** Reads under way: a message that comes meanwhile makes their answer too old to keep. */
   private readonly pending = new Map<string, object>();
   private readonly maxAge: number;
-  private isFed = false;
+  private isEnabled = false;
 
-  constructor({ maxEntries, maxAge }: NearCacheBounds) {
+  constructor({ maxEntries, maxBytes, maxAge }: NearCacheBounds) {
     this.maxAge = maxAge;
-    this.records = new LRUCache({ max: maxEntries, ttl: maxAge });
+    this.records = new LRUCache({
+      max: maxEntries,
+      ttl: maxAge,
+      maxSize: maxBytes,
+      sizeCalculation: ({ payload }) => ENTRY_SIZE + payload.length,
+    });
     this.ends = new LRUCache({ max: maxEntries });
   }
 
@@ -42,7 +52,7 @@ export class NearCache {
       const record = this.records.get(handle);
       if (record !== undefined) return ownCopy(record);
     }
-    if (!this.isFed) return ask();
+    if (!this.isEnabled) return ask();
     const mark = {};
     this.pending.set(handle, mark);
     try {
@@ -68,24 +78,31 @@ export class NearCache {
   }
 
   /** From here on every change is told. */
-  feed(): void {
-    this.isFed = true;
+  enable(): void {
+    this.isEnabled = true;
   }
 
   /** Changes may have gone untold: nothing that is here counts any more. */
-  starve(): void {
-    this.isFed = false;
+  disable(): void {
+    this.isEnabled = false;
     this.records.clear();
     this.pending.clear();
   }
 
   private keep(handle: string, record: StoredRecord): void {
     const ttl = Math.min(this.maxAge, (this.ends.get(handle) ?? 0) - Date.now());
-    if (ttl > 0) this.records.set(handle, ownCopy(record), { ttl });
+    if (ttl > 0) this.records.set(handle, keptCopy(record), { ttl });
   }
 }
 
-/** Of the bytes, too: whoever gets them may change them. */
+/** In memory of its own size: a Buffer that shares memory with others would keep all of it from being freed. */
+function keptCopy({ version, payload }: StoredRecord): StoredRecord {
+  const bytes = Buffer.allocUnsafeSlow(payload.length);
+  bytes.set(payload);
+  return { version, payload: bytes };
+}
+
+/** Of the bytes, too: who gets them may change them. */
 function ownCopy({ version, payload }: StoredRecord): StoredRecord {
   return { version, payload: Buffer.from(payload) };
 }

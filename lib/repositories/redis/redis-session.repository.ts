@@ -55,7 +55,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
     const listingTime = storeTimeout / 2;
     if (redis?.nearCache === undefined) return new RedisSessionRepository(connection, keyPrefix, listingTime);
     const cache = new NearCache(resolveNearCache(new OptionReader({ ...redis.nearCache }, [])));
-    const listener = new InvalidationListener(connection.client as Redis, keyPrefix, cache);
+    const listener = new InvalidationListener(connection.client as Redis, connection.keyPrefix + keyPrefix, cache);
     return new RedisSessionRepository(connection, keyPrefix, listingTime, { cache, listener });
   }
 

@@ -2,7 +2,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { endOfTurn } from '../../common/end-of-turn.js';
 import { loadPackage } from '../../common/load-package.js';
 import { OutageLog } from '../../common/outage-log.js';
-import { printable } from '../../common/redact.js';
+import { reasonOf } from '../../common/redact.js';
 import { withTimeout } from '../../common/with-timeout.js';
 import type { RedisSessionOptions } from './redis.options.js';
 import { type CommandGroup, UnansweredCommands } from './unanswered-commands.js';
@@ -276,15 +276,6 @@ function addressOf(client: RedisClient): string {
   if (isCluster(client)) return 'the nodes of the cluster';
   const { path, host, port, sentinels, name } = client.options;
   if (sentinels !== undefined && sentinels !== null) return `'${name}' of the sentinels`;
-  return withoutCredentials(path ?? `${host}:${port}`);
-}
-
-function reasonOf(error: Error): string {
-  const { code } = error as NodeJS.ErrnoException;
-  return withoutCredentials(error.message || code || error.name);
-}
-
-/** Of a URL that was given as a host, say. */
-function withoutCredentials(text: string): string {
-  return printable(text.replace(/\S*@/g, '…@'));
+  // A URL that was given as a host may hold a password.
+  return reasonOf(path ?? `${host}:${port}`);
 }

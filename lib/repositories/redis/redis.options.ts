@@ -12,6 +12,11 @@ export interface RedisNearCacheOptions {
    */
   maxEntries?: number;
   /**
+   * Bytes that these sessions may take together; the longest unused go first.
+   * @default 33554432 (32 MiB)
+   */
+  maxBytes?: number;
+  /**
    * How long a session is served without asking the server, at the most: the bound on what a lost message can do.
    * @default '30s'
    */
@@ -57,7 +62,11 @@ function checkRedisOptions(read: OptionReader): void {
 
 /** The bounds of the near cache, with their defaults. */
 export function resolveNearCache(read: OptionReader): NearCacheBounds {
-  const bounds = { maxEntries: read.integer('maxEntries', 10_000, 1), maxAge: read.duration('maxAge', 30_000) };
+  const bounds = {
+    maxEntries: read.integer('maxEntries', 10_000, 1),
+    maxBytes: read.integer('maxBytes', 32 * 1024 * 1024, 1),
+    maxAge: read.duration('maxAge', 30_000),
+  };
   read.rejectUnknown();
   return bounds;
 }
