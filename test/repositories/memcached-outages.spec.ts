@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { MemcacheClient } from 'memcache-client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemcachedSessionRepository } from '../../lib/repositories/memcached/memcached-session.repository.js';
 import { startMemcached, startMemcachedNodes, TcpProxy } from '../servers/index.js';
 import { itUnless } from '../servers/it-unless.js';
+import { eventually } from '../support/eventually.js';
 import { addressOf, commandsDuring, openMemcached, record, stat } from './memcached.probe.js';
 
 const MINUTE = 60_000;
@@ -183,6 +185,63 @@ describe('Memcached that is lost', () => {
       );
       expect(right).not.toContain(false);
     }
+  });
+});
+
+describe.each(['addresses', 'a client of the application'])('A network that forgets the connections to Memcached, given as %s,', (way) => {
+  it('is noticed, and requests work again within two timeouts', async () => {
+    const server = await startMemcached();
+    cleanups.push(() => server.stop());
+    const proxy = await TcpProxy.start(server.port);
+    cleanups.push(() => proxy.stop());
+    const address = addressOf(proxy);
+    // A client that waits 5 s for an answer, which is its default, and has several connections.
+    const client = way === 'addresses' ? undefined : new MemcacheClient({ server: { server: address, maxConnections: 5 } });
+    const repository = await openMemcached(client ? { client } : { servers: address }, { storeTimeout: 1000 });
+    cleanups.push(() => (client ? client.shutdown() : repository.onApplicationShutdown()));
+    await repository.create('handle', record('text'), MINUTE);
+    await Promise.all(Array.from({ length: 20 }, () => repository.read('handle')));
+    expect(proxy.connections).toBe(client ? 5 : 1);
+
+    proxy.forget();
+    const answers: string[] = [];
+    do {
+      // One request after the other, so that each may meet a connection of its own.
+      answers.push(
+        await repository.read('handle').then(
+          () => 'answered',
+          () => 'rejected',
+        ),
+      );
+    } while (answers.at(-1) !== 'answered' && answers.length < 10);
+    expect(answers.length - 1).toBeLessThanOrEqual(2);
+    // All of them, too, whichever connection they meet.
+    await eventually(async () => void (await Promise.all(Array.from({ length: 20 }, () => repository.read('handle')))));
+  });
+});
+
+describe.each(['addresses', 'a client of the application'])('Memcached that hangs under writes, given as %s,', (way) => {
+  ownServerIt('costs no memory meanwhile, and stores nothing later that was refused, except what lay in a socket', async () => {
+    const server = await startOne();
+    const client = way === 'addresses' ? undefined : new MemcacheClient({ server: addressOf(server) });
+    const repository = await openMemcached(client ? { client } : { servers: addressOf(server) }, { storeTimeout: TIMEOUT });
+    cleanups.push(() => (client ? client.shutdown() : repository.onApplicationShutdown()));
+    const payload = Buffer.alloc(20_000, 'x');
+    await repository.create('first', { payload }, MINUTE);
+    await server.pause();
+    let asked = 0;
+    const memory: number[] = [];
+    for (const end = performance.now() + 6000; performance.now() < end;) {
+      const wave = Array.from({ length: 200 }, () => repository.create(`late${asked++}`, { payload }, MINUTE));
+      const outcomes = await Promise.allSettled(wave);
+      expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+      memory.push(process.memoryUsage().rss);
+    }
+    await server.resume();
+    await eventually(async () => expect(await repository.read('first')).toBeDefined());
+    expect(asked).toBeGreaterThan(1000);
+    expect(await stat(server, 'curr_items')).toBeLessThanOrEqual(1 + 64);
+    expect(Math.max(...memory) - memory[1]!).toBeLessThan(60_000_000);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { MemcacheClient } from 'memcache-client';
 import { MemcachedClock } from '../../lib/repositories/memcached/memcached.clock.js';
 import { serversOf } from '../../lib/repositories/memcached/memcached.options.js';
-import { nodeFor } from '../../lib/repositories/memcached/rendezvous.js';
+import { nodeFor } from '../../lib/repositories/memcached/memcached.nodes.js';
 import { faultsOf as faults } from '../support/resolve-options.js';
 
 describe('The options of memcached', () => {

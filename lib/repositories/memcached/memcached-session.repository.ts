@@ -1,10 +1,9 @@
 import { UnreadableRecordError } from '../../errors.js';
 import type { RepositoryContext } from '../repository.factory.js';
 import { SessionRepository, type SessionRecord, type SessionVersion, type StoredRecord, type UpdateResult } from '../session-repository.js';
-import { keyFor } from './memcached.key.js';
+import { fromValue, fromVersion, keyFor, toValue, toVersion } from './memcached.item.js';
 import type { MemcachedNode } from './memcached.node.js';
 import { MemcachedNodes } from './memcached.nodes.js';
-import { fromValue, fromVersion, toValue, toVersion } from './memcached.value.js';
 
 /** One item a session, with the session's lifetime as its own. Memcached cannot list, and so cannot this repository. */
 export class MemcachedSessionRepository extends SessionRepository {

@@ -19,7 +19,7 @@ export class MemcachedClock {
   async expiry(ttl: number): Promise<number> {
     const seconds = Math.ceil(ttl / 1000) + 1;
     if (seconds <= LONGEST_SPAN) return seconds;
-    const now = Date.now() + (await this.ahead());
+    const now = localTime() + (await this.ahead());
     return Math.min(LAST_DATE, Math.ceil(now / 1000) + seconds);
   }
 
@@ -30,11 +30,16 @@ export class MemcachedClock {
 
   /** Milliseconds by which the server's clock is ahead of ours; compared when a date is needed, and again every hour. */
   private async ahead(): Promise<number> {
-    const now = Date.now();
-    if (this.compared === undefined || Math.abs(now - this.compared.at) > GOOD_FOR) {
+    const now = localTime();
+    if (this.compared === undefined || now - this.compared.at > GOOD_FOR) {
       const seconds = await this.ask();
       this.compared = { at: now, ahead: seconds === undefined ? 0 : seconds * 1000 - now };
     }
     return this.compared.ahead;
   }
+}
+
+/** Epoch milliseconds that go on evenly when the time of the machine is set. */
+function localTime(): number {
+  return performance.timeOrigin + performance.now();
 }

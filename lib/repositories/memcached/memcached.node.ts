@@ -1,12 +1,20 @@
-import { Logger } from '@nestjs/common';
+import type { Socket } from 'node:net';
 import { isNativeError } from 'node:util/types';
 import type { MemcacheClient, MultiCasRetrievalResponse, StatsCommandResponse } from 'memcache-client';
+import { OutageLog } from '../../common/outage-log.js';
+import { withTimeout } from '../../common/with-timeout.js';
+import { reasonOf } from '../../errors.js';
 import { MemcachedClock } from './memcached.clock.js';
-import { BINARY_FLAG } from './memcached.value.js';
+import { BINARY_FLAG } from './memcached.item.js';
 
 const LINE_END = '\r\n';
 /** A lifetime below zero: over at once. */
 const EXPIRED = -1;
+/**
+ * Commands that may be on their way at the same time; others wait. A server that hangs finds no more than these in its buffers when it
+ * goes on, long after their requests were answered.
+ */
+const MOST_AT_ONCE = 64;
 /** Answers of the server that are no failure, but which the client rejects with. */
 const ANSWERS = new Set(['NOT_STORED', 'EXISTS', 'NOT_FOUND']);
 
@@ -19,20 +27,26 @@ export interface FoundValue {
 
 /** One Memcached server, through a client of its own. */
 export class MemcachedNode {
-  private readonly logger = new Logger('ServerSession');
   private readonly clock = new MemcachedClock(() => this.time());
-  private isDown = false;
+  private readonly outage: OutageLog;
+  /** Connections that commands were written to. */
+  private readonly sockets = new Set<Socket>();
+  private readonly waiting: (() => void)[] = [];
+  private underWay = 0;
+  private probing: Promise<unknown> | undefined;
   private isClosed = false;
 
   /**
    * @param name how logs call it, and what decides about the keys it gets.
-   * @param timeout milliseconds within which a command has to be on its way.
+   * @param timeout milliseconds within which a command has to be sent, and milliseconds that it may then take.
    */
   constructor(
     readonly name: string,
     private readonly client: MemcacheClient,
     private readonly timeout: number,
-  ) {}
+  ) {
+    this.outage = new OutageLog(`Memcached ${name}`);
+  }
 
   /** Connects, so that the first request need not wait for it, and the log tells early of a server that is not there. */
   async connect(): Promise<void> {
@@ -107,28 +121,76 @@ export class MemcachedNode {
     }
   }
 
+  /** Sends a command when it is its turn, and waits for the answer. */
   private async send<T>(command: string, data?: Buffer): Promise<T> {
+    const end = performance.now() + this.timeout;
+    if (this.underWay < MOST_AT_ONCE) this.underWay++;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    try {
+      if (performance.now() > end) throw new Error(`too many commands wait for an answer, and ${this.timeout} ms are over`);
+      // A server that did not answer is asked for its version until it does: what it is told meanwhile it would do later.
+      if (this.outage.isOpen) await this.probe();
+      return await this.exchange<T>(command, data, end - performance.now());
+    } finally {
+      const next = this.waiting.shift();
+      if (next === undefined) this.underWay--;
+      else next();
+    }
+  }
+
+  private probe(): Promise<unknown> {
+    return (this.probing ??= this.exchange('version').finally(() => (this.probing = undefined)));
+  }
+
+  private async exchange<T>(command: string, data?: Buffer, timeout = this.timeout): Promise<T> {
     if (this.isClosed) throw new Error(`the connection to ${this.name} was closed`);
     try {
-      const answer = await this.write<T>(command, data);
-      this.reportAnswer();
+      const answer = await this.write<T>(command, data, timeout);
+      this.outage.recovered();
       return answer;
     } catch (error) {
-      if (replyOf(error) !== undefined || isUnreadable(error)) this.reportAnswer();
+      if (replyOf(error) !== undefined || isUnreadable(error)) this.outage.recovered();
       else this.reportTrouble(error);
       throw error;
     }
   }
 
-  /** Commands are written here and not by the client, which would also write them long after their request was over. */
-  private write<T>(command: string, data: Buffer | undefined): Promise<T> {
-    const end = performance.now() + this.timeout;
+  /**
+   * Commands are written here and not by the client, which would also write them long after their request was over.
+   *
+   * @param timeout milliseconds for the connection and the answer together.
+   */
+  private async write<T>(command: string, data: Buffer | undefined, timeout: number): Promise<T> {
     const packet = data === undefined ? command + LINE_END : Buffer.concat([Buffer.from(command + LINE_END), data, Buffer.from(LINE_END)]);
-    return this.client.send<T>((socket) => {
+    const end = performance.now() + timeout;
+    let used: Socket | undefined;
+    const late = (): Error => new Error(`no ${used === undefined ? 'connection' : 'answer'} within ${this.timeout} ms`);
+    const answer = this.client.send<T>((socket) => {
       if (socket === undefined) throw new Error('the connection was lost');
-      if (performance.now() > end) throw new Error(`no connection within ${this.timeout} ms`);
+      if (performance.now() > end) throw late();
+      used = socket;
+      this.note(socket);
       socket.write(packet);
     });
+    return withTimeout(answer, timeout, () => {
+      const reason = late();
+      if (used !== undefined) this.giveUp(used, reason);
+      return reason;
+    });
+  }
+
+  private note(socket: Socket): void {
+    if (this.sockets.has(socket)) return;
+    this.sockets.add(socket);
+    socket.once('close', () => this.sockets.delete(socket));
+  }
+
+  /** Closes a connection on which no answer came: the client would go on waiting, and use it for more commands. */
+  private giveUp(socket: Socket, reason: Error): void {
+    socket.destroy(reason);
+    this.sockets.delete(socket);
+    // A firewall that has forgotten one connection has most likely forgotten them all. Each is closed if it does not answer, either.
+    for (let others = this.sockets.size; others > 0; others--) this.exchange('version').catch(() => undefined);
   }
 
   /** The server's clock; undefined where it does not tell, as a proxy may not. */
@@ -143,17 +205,10 @@ export class MemcachedNode {
     }
   }
 
-  /** Once for each time the server is lost, not for every command. */
   private reportTrouble(error: unknown): void {
-    if (this.isDown || this.isClosed) return;
-    this.isDown = true;
+    if (this.isClosed) return;
+    this.outage.failed(`Memcached ${this.name}: ${reasonOf(error)}`);
     this.clock.reset();
-    this.logger.error(`[ServerSession] Memcached ${this.name}: ${isNativeError(error) ? error.message : String(error)}`);
-  }
-
-  private reportAnswer(): void {
-    if (this.isDown) this.logger.log(`[ServerSession] Memcached ${this.name} is back`);
-    this.isDown = false;
   }
 }
 

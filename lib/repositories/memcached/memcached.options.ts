@@ -44,6 +44,13 @@ export function serversOf(options: MemcachedSessionOptions): readonly [string, .
   return ('servers' in options && readServers(options.servers)) || [`127.0.0.1:${DEFAULT_PORT}`];
 }
 
+/** The address of the server that a client of the application is for. */
+export function serverOf({ options }: MemcacheClient): string {
+  let { server } = options;
+  while (typeof server === 'object') server = 'servers' in server ? (server.servers[0]?.server ?? '') : server.server;
+  return server;
+}
+
 /** @returns undefined for what is no list of different addresses. */
 function readServers(value: unknown): readonly [string, ...string[]] | undefined {
   const given: unknown[] = Array.isArray(value) ? value : [value];

@@ -1,4 +1,17 @@
+import { hash } from 'node:crypto';
 import type { SessionVersion } from '../session-repository.js';
+
+const LONGEST_KEY = 250;
+/** Memcached ends a key at a space or a control character; other bytes than ASCII the client might not give back alike. */
+const SAFE_KEY = /^[\x21-\x7e]+$/;
+
+/** The key of a session: prefix and handle as they are where Memcached takes them so, else their hash. */
+export function keyFor(prefix: string, handle: string): string {
+  const key = prefix + handle;
+  // The client collects values in a plain object, where some names are taken.
+  const isPlain = key.length <= LONGEST_KEY && SAFE_KEY.test(key) && !(key in Object.prototype);
+  return isPlain ? key : `sha256:${hash('sha256', key)}`;
+}
 
 /** What the client marks a value with that is bytes, and by which it gives bytes back: its `ValueFlags.TYPE_BINARY`. */
 export const BINARY_FLAG = 8;
