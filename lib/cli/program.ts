@@ -48,7 +48,9 @@ export async function runCommandLine(surroundings: Surroundings): Promise<ExitCo
   } catch (error) {
     // It has said what is wrong, or shown the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    say.remark(error instanceof UsageError ? `error: ${error.message}` : reasonOf(error));
+    // The faults of options are a list.
+    if (error instanceof SessionOptionsError) say.remark(error.message);
+    else say.remark(error instanceof UsageError ? `error: ${error.message}` : reasonOf(error));
     return error instanceof UsageError || error instanceof SessionOptionsError ? ExitCode.usage : ExitCode.failed;
   }
 }

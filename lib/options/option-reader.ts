@@ -10,6 +10,17 @@ export const MAX_DURATION = 100 * 365.25 * 24 * 60 * 60 * 1000;
 export const MAX_TIMER = 2 ** 31 - 1;
 
 /**
+ * From which environment variable an option was read last, and its value. Not kept on the options, for Nest and applications copy them
+ * property by property.
+ */
+const variables = new Map<string, { readonly variable: string; readonly value: unknown }>();
+
+/** Lets a fault of the option name the variable that it comes from, as long as the option has this value. */
+export function noteVariable(option: string, variable: string, value: unknown): void {
+  variables.set(option, { variable, value });
+}
+
+/**
  * Reads options one by one and collects what is wrong with them, so that all faults are reported at once. A faulty option
  * reads as its default, to let the reading go on.
  */
@@ -34,7 +45,10 @@ export class OptionReader {
   }
 
   private report(name: string, given: string, allowed: string): void {
-    this.faults.push(`'${this.path}${name}' is ${given}; allowed: ${allowed}`);
+    const option = this.path + name;
+    const origin = variables.get(option);
+    const isFromEnv = origin !== undefined && origin.value === this.given[name];
+    this.faults.push(`${isFromEnv ? `'${origin.variable}' (option '${option}')` : `'${option}'`} is ${given}; allowed: ${allowed}`);
   }
 
   raw(name: string): unknown {

@@ -1,8 +1,50 @@
 import { SessionOptionsError } from '../errors.js';
 import { EnvironmentReader } from './environment-reader.js';
-import { toMilliseconds } from './option-reader.js';
+import { noteVariable, toMilliseconds } from './option-reader.js';
 import { DEFAULT_LIFETIME } from './resolve-options.js';
-import type { ServerSessionOptions, SessionType } from './session-options.js';
+import type { ServerSessionOptions } from './session-options.js';
+
+type Read = (read: EnvironmentReader, variable: string) => unknown;
+
+const string: Read = (read, variable) => read.string(variable);
+const lowerCase: Read = (read, variable) => read.string(variable, (value) => value.toLowerCase());
+const boolean: Read = (read, variable) => read.boolean(variable);
+const integer: Read = (read, variable) => read.integer(variable);
+const list: Read = (read, variable) => read.list(variable);
+/** SQLAlchemy writes the driver of Python into the scheme, as in `postgresql+psycopg2://`. */
+const urlOfSqlalchemy: Read = (read, variable) => read.string(variable, (url) => url.replace(/^(\w+)\+\w+:/, '$1:'));
+
+/** Every option that can come from the environment, and its variables: the first one that is set counts. */
+export const VARIABLES: readonly (readonly [option: string, variables: readonly string[], read: Read])[] = [
+  ['type', ['SESSION_TYPE'], (read, variable) => read.string(variable, toType)],
+  ['permanent', ['SESSION_PERMANENT'], boolean],
+  ['lifetime', ['PERMANENT_SESSION_LIFETIME'], string],
+  ['absoluteLifetime', ['SESSION_ABSOLUTE_LIFETIME'], string],
+  ['useSigner', ['SESSION_USE_SIGNER'], boolean],
+  ['secret', ['SECRET_KEY', 'SESSION_SECRET'], secrets],
+  ['keyPrefix', ['SESSION_KEY_PREFIX'], string],
+  ['cookie.name', ['SESSION_COOKIE_NAME'], string],
+  ['cookie.domain', ['SESSION_COOKIE_DOMAIN'], string],
+  ['cookie.path', ['SESSION_COOKIE_PATH'], string],
+  ['cookie.httpOnly', ['SESSION_COOKIE_HTTPONLY'], boolean],
+  ['cookie.secure', ['SESSION_COOKIE_SECURE'], booleanOrAuto],
+  ['cookie.sameSite', ['SESSION_COOKIE_SAMESITE'], lowerCase],
+  ['cookie.partitioned', ['SESSION_COOKIE_PARTITIONED'], boolean],
+  ['redis.url', ['SESSION_REDIS'], string],
+  ['memcached.servers', ['SESSION_MEMCACHED'], list],
+  ['filesystem.dir', ['SESSION_FILE_DIR'], string],
+  ['filesystem.threshold', ['SESSION_FILE_THRESHOLD'], integer],
+  ['filesystem.mode', ['SESSION_FILE_MODE'], (read, variable) => read.integer(variable, 8)],
+  ['mongodb.uri', ['SESSION_MONGODB'], string],
+  ['mongodb.db', ['SESSION_MONGODB_DB'], string],
+  ['mongodb.collection', ['SESSION_MONGODB_COLLECT'], string],
+  ['typeorm.url', ['SESSION_SQLALCHEMY', 'SQLALCHEMY_DATABASE_URI'], urlOfSqlalchemy],
+  ['typeorm.table', ['SESSION_SQLALCHEMY_TABLE'], string],
+  ['touchInterval', ['SESSION_REFRESH_EACH_REQUEST'], touchInterval],
+  ['serializer', ['SESSION_SERIALIZATION_FORMAT'], lowerCase],
+  ['idBytes', ['SESSION_ID_LENGTH'], integer],
+  ['purge', ['SESSION_CLEANUP_N_REQUESTS'], (read, variable) => (read.integer(variable) === 0 ? false : undefined)],
+];
 
 /** Names of the reference that are called otherwise here. */
 const TYPE_NAMES: Readonly<Record<string, string>> = { sqlalchemy: 'typeorm', none: 'null' };
@@ -10,7 +52,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = { sqlalchemy: 'typeorm', no
 /**
  * Options from environment variables with the names of Flask and Flask-Session: `SESSION_TYPE=redis`,
  * `SESSION_REDIS=redis://127.0.0.1:6379`, `PERMANENT_SESSION_LIFETIME=3600`, … A variable that is not set, or empty, leaves the
- * default. The README has the list. What is not spelled as in Flask, or means something a little different:
+ * default. docs/options.md has the list. What is not spelled as in Flask, or means something a little different:
  *
  * - `SESSION_REDIS`, `SESSION_MONGODB` and `SESSION_SQLALCHEMY` (or `SQLALCHEMY_DATABASE_URI`) are URLs, `SESSION_MEMCACHED` is a
  *   list of `host:port`, divided by commas or spaces.
@@ -27,90 +69,48 @@ const TYPE_NAMES: Readonly<Record<string, string>> = { sqlalchemy: 'typeorm', no
  */
 export function sessionOptionsFromEnv(env: Readonly<Record<string, string | undefined>>): ServerSessionOptions {
   const faults: string[] = [];
-  const read = new EnvironmentReader(env, faults);
-  const options = {
-    type: read.text('SESSION_TYPE', toType),
-    permanent: read.boolean('SESSION_PERMANENT'),
-    lifetime: read.text('PERMANENT_SESSION_LIFETIME'),
-    absoluteLifetime: read.text('SESSION_ABSOLUTE_LIFETIME'),
-    useSigner: read.boolean('SESSION_USE_SIGNER'),
-    secret: secrets(read),
-    keyPrefix: read.text('SESSION_KEY_PREFIX'),
-    cookie: cookie(read),
-    ...backEnds(read),
-    touchInterval: touchInterval(read),
-    serializer: read.text('SESSION_SERIALIZATION_FORMAT', lowerCase),
-    idBytes: read.integer('SESSION_ID_LENGTH'),
-    purge: read.integer('SESSION_CLEANUP_N_REQUESTS') === 0 ? false : undefined,
-  };
+  const reader = new EnvironmentReader(env, faults);
+  const options: Record<string, unknown> = {};
+  for (const [option, variables, read] of VARIABLES) {
+    for (const variable of variables) {
+      const value = read(reader, variable);
+      if (value === undefined) continue;
+      put(options, option, value);
+      // What the strings say is checked with the types of the options when the module is made; a fault names the variable then.
+      noteVariable(option, variable, value);
+      break;
+    }
+  }
   if (faults.length > 0) throw new SessionOptionsError(faults);
-  // What the texts say is checked with the types of the options when the module is made.
-  return (group(options) ?? {}) as ServerSessionOptions;
+  return options;
 }
 
-function toType(text: string): SessionType {
+/** Sets an option by its path, as in `cookie.name`. */
+function put(options: Record<string, unknown>, option: string, value: unknown): void {
+  const [first = '', second] = option.split('.');
+  if (second === undefined) options[first] = value;
+  else options[first] = { ...(options[first] as object | undefined), [second]: value };
+}
+
+function toType(text: string): string {
   const name = text.toLowerCase();
-  return (TYPE_NAMES[name] ?? name) as SessionType;
+  return TYPE_NAMES[name] ?? name;
 }
 
-function secrets(read: EnvironmentReader): string | string[] | undefined {
-  const current = read.textOrList('SECRET_KEY') ?? read.textOrList('SESSION_SECRET');
-  const former = read.textOrList('SECRET_KEY_FALLBACKS');
+function secrets(read: EnvironmentReader, variable: string): string | string[] | undefined {
+  const current = read.stringOrList(variable);
+  const former = current === undefined ? undefined : read.stringOrList('SECRET_KEY_FALLBACKS');
   return current === undefined || former === undefined ? current : [current, former].flat();
 }
 
-function cookie(read: EnvironmentReader): object | undefined {
-  return group({
-    name: read.text('SESSION_COOKIE_NAME'),
-    domain: read.text('SESSION_COOKIE_DOMAIN'),
-    path: read.text('SESSION_COOKIE_PATH'),
-    httpOnly: read.boolean('SESSION_COOKIE_HTTPONLY'),
-    secure: read.text('SESSION_COOKIE_SECURE', lowerCase) === 'auto' ? 'auto' : read.boolean('SESSION_COOKIE_SECURE'),
-    sameSite: read.text('SESSION_COOKIE_SAMESITE', lowerCase),
-    partitioned: read.boolean('SESSION_COOKIE_PARTITIONED'),
-  });
+function booleanOrAuto(read: EnvironmentReader, variable: string): boolean | 'auto' | undefined {
+  return read.string(variable)?.toLowerCase() === 'auto' ? 'auto' : read.boolean(variable);
 }
 
-function backEnds(read: EnvironmentReader): Record<string, object | undefined> {
-  return {
-    redis: group({ url: read.text('SESSION_REDIS') }),
-    memcached: group({ servers: read.list('SESSION_MEMCACHED') }),
-    filesystem: group({
-      dir: read.text('SESSION_FILE_DIR'),
-      threshold: read.integer('SESSION_FILE_THRESHOLD'),
-      mode: read.integer('SESSION_FILE_MODE', 8),
-    }),
-    mongodb: group({
-      uri: read.text('SESSION_MONGODB'),
-      db: read.text('SESSION_MONGODB_DB'),
-      collection: read.text('SESSION_MONGODB_COLLECT'),
-    }),
-    typeorm: group({
-      url: read.text('SESSION_SQLALCHEMY', withoutDriver) ?? read.text('SQLALCHEMY_DATABASE_URI', withoutDriver),
-      table: read.text('SESSION_SQLALCHEMY_TABLE'),
-    }),
-  };
-}
-
-function touchInterval(read: EnvironmentReader): string | number | undefined {
-  const each = read.boolean('SESSION_REFRESH_EACH_REQUEST');
+function touchInterval(read: EnvironmentReader, variable: string): string | number | undefined {
+  const each = read.boolean(variable);
   if (each !== false) return each ? 0 : undefined;
-  const lifetime = toMilliseconds(read.text('PERMANENT_SESSION_LIFETIME')) ?? DEFAULT_LIFETIME;
+  const lifetime = toMilliseconds(read.string('PERMANENT_SESSION_LIFETIME')) ?? DEFAULT_LIFETIME;
   // The longest that the options allow.
   return `${Math.max(0, lifetime - 1)}ms`;
-}
-
-function lowerCase(text: string): string {
-  return text.toLowerCase();
-}
-
-/** SQLAlchemy writes the driver of Python into the scheme, as in `postgresql+psycopg2://`. */
-function withoutDriver(url: string): string {
-  return url.replace(/^(\w+)\+\w+:/, '$1:');
-}
-
-/** The members that are set; undefined where none is. */
-function group(members: Readonly<Record<string, unknown>>): object | undefined {
-  const set = Object.entries(members).filter(([, value]) => value !== undefined);
-  return set.length === 0 ? undefined : Object.fromEntries(set);
 }

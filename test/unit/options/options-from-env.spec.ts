@@ -81,15 +81,32 @@ describe('Options from the environment', () => {
     expect(() => sessionOptionsFromEnv(env)).toThrow(/'SESSION_FILE_MODE' is '0689'; allowed: a whole number in octal, as in 0600/);
   });
 
-  it('are refused with the names of the options where only their value is wrong', () => {
-    const env = {
-      SESSION_TYPE: 'dynamodb',
-      PERMANENT_SESSION_LIFETIME: 'long',
-      SESSION_ID_LENGTH: '8',
-      SESSION_SERIALIZATION_FORMAT: 'pickle',
-    };
-    for (const name of ['type', 'lifetime', 'idBytes', 'serializer']) {
-      expect(() => resolveOptions(sessionOptionsFromEnv(env))).toThrow(`'${name}'`);
-    }
+  it.each<[string, string, string]>([
+    ['SESSION_TYPE', 'dynamodb', 'type'],
+    ['PERMANENT_SESSION_LIFETIME', 'long', 'lifetime'],
+    ['SESSION_ID_LENGTH', '8', 'idBytes'],
+    ['SESSION_SERIALIZATION_FORMAT', 'pickle', 'serializer'],
+    ['SESSION_COOKIE_SAMESITE', 'none', 'cookie.secure'],
+    ['SESSION_COOKIE_PATH', 'app', 'cookie.path'],
+    ['SESSION_KEY_PREFIX', 'a b', 'keyPrefix'],
+  ])('are refused with the name of the variable where only its value is wrong: %s', (variable, value, option) => {
+    // As Nest and applications copy options.
+    const options = structuredClone({ ...sessionOptionsFromEnv({ [variable]: value }) });
+    const fault =
+      option === 'cookie.secure'
+        ? `'cookie.secure' is 'auto'`
+        : `'${variable}' (option '${option}') is ${variable === 'SESSION_ID_LENGTH' ? 8 : `'${value}'`}; `;
+    expect(() => resolveOptions(options)).toThrow(fault);
+  });
+
+  it('are called by the name of the option where the application has set another value since', () => {
+    const options = sessionOptionsFromEnv({ PERMANENT_SESSION_LIFETIME: 'long' });
+    expect(() => resolveOptions({ ...options, lifetime: 'longer' })).toThrow(/ - 'lifetime' is 'longer'/);
+  });
+
+  it('never show a secret where it stands in the wrong variable', () => {
+    const env = { SESSION_PERMANENT: 'redis://:hunter2@localhost', SESSION_ID_LENGTH: 'user:hunter2@db' };
+    expect(() => sessionOptionsFromEnv(env)).toThrow(/^(?!.*hunter2)/s);
+    expect(() => resolveOptions(sessionOptionsFromEnv({ SESSION_TYPE: 'redis:hunter2@db' }))).toThrow(/^(?!.*hunter2)/s);
   });
 });

@@ -225,12 +225,12 @@ describe('The session store', () => {
   it.each(['create', 'read', 'update', 'delete'] as const)('has nothing of the session in its error when %s fails', async (method) => {
     const handle = 'short-handle';
     const value = { card: '4111-1111', pin: 'x9876' };
-    class Failing extends MemorySessionRepository {}
-    Failing.prototype[method] = (...args: unknown[]) =>
-      Promise.reject(
-        Object.assign(new Error(`cannot ${method} ${inspect(args)} ${JSON.stringify(value)} of ada-lovelace`), { command: { args }, args }),
-      );
-    const store = await start({}, new Failing());
+    const failing = new MemorySessionRepository();
+    jest.spyOn(failing, method).mockImplementation((...args: unknown[]) => {
+      const message = `cannot ${method} ${inspect(args)} ${JSON.stringify(value)} of ada-lovelace`;
+      return Promise.reject(Object.assign(new Error(message), { command: { args }, args }));
+    });
+    const store = await start({}, failing);
     const secret = content({ '.value': value, [Attribute.principal]: 'ada-lovelace' });
     const operations = {
       create: () => store.create(handle, secret),
