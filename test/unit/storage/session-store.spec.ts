@@ -226,10 +226,11 @@ describe('The session store', () => {
     const handle = 'short-handle';
     const value = { card: '4111-1111', pin: 'x9876' };
     const failing = new MemorySessionRepository();
-    jest.spyOn(failing, method).mockImplementation((...args: unknown[]) => {
+    const fail = (...args: unknown[]): Promise<never> => {
       const message = `cannot ${method} ${inspect(args)} ${JSON.stringify(value)} of ada-lovelace`;
       return Promise.reject(Object.assign(new Error(message), { command: { args }, args }));
-    });
+    };
+    Object.defineProperty(failing, method, { value: fail });
     const store = await start({}, failing);
     const secret = content({ '.value': value, [Attribute.principal]: 'ada-lovelace' });
     const operations = {
