@@ -10,6 +10,7 @@ import { Attribute } from '../../../lib/storage/record-fields.js';
 import { AesGcmCipher, PrincipalNames } from '../../../lib/storage/record.cipher.js';
 import { RecordCodec, type SessionContent } from '../../../lib/storage/record.codec.js';
 import { createSerializers } from '../../../lib/storage/serializers.js';
+import { NO_TELEMETRY } from '../../../lib/telemetry/session-telemetry.js';
 import { isSession, SessionStore, type StoredSession } from '../../../lib/storage/session-store.js';
 
 const MINUTE = 60_000;
@@ -42,7 +43,7 @@ describe('The session store', () => {
     const options = resolveOptions({ type: 'memory', ...given });
     const cipher = options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix);
     const codec = new RecordCodec({ cipher, hashIds: options.hashIds });
-    return new SessionStore(over, codec, await createSerializers(options.serializer), options, events);
+    return new SessionStore(over, codec, await createSerializers(options.serializer), options, events, NO_TELEMETRY);
   }
 
   async function sessionAt(store: SessionStore, handle: string): Promise<StoredSession<SessionContent>> {
