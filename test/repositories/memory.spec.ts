@@ -48,6 +48,49 @@ describe('memory', () => {
     expect((await repository.read('handle'))?.payload).toHaveLength(500);
   });
 
+  it('lets expired sessions go before living ones, at both bounds', async () => {
+    for (const options of [{ maxEntries: 3 }, { maxBytes: 2_100 }]) {
+      const repository = new MemorySessionRepository(options);
+      await repository.create('living', { payload }, LONG);
+      await repository.create('expired', { payload }, 1);
+      await repository.create('another', { payload }, LONG);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await repository.create('new', { payload }, LONG);
+      expect((await repository.list({ limit: 10 })).records.map(({ handle }) => handle).sort()).toEqual(['another', 'living', 'new']);
+    }
+  });
+
+  it('makes room for a session that grows, and keeps that one', async () => {
+    const repository = new MemorySessionRepository({ maxBytes: 3_000 });
+    for (const handle of ['a', 'b', 'c', 'd']) await repository.create(handle, { payload }, LONG);
+    expect(await repository.update('a', { payload: new Uint8Array(2_500) }, '1', LONG)).toEqual({ status: 'updated', version: '2' });
+    expect((await repository.list({ limit: 10 })).records.map(({ handle }) => handle)).toEqual(['a']);
+  });
+
+  it('lists what a user begins while pages are read on a later page', async () => {
+    const repository = new MemorySessionRepository({ maxEntries: 64 });
+    for (let index = 0; index < 64; index++) await repository.create(`s${index}`, { payload, principal: 'ann' }, LONG);
+    const first = await repository.list({ principal: 'ann', limit: 60 });
+    await repository.delete('s0');
+    await repository.create('new', { payload, principal: 'ann' }, LONG);
+    await repository.delete('s59');
+    const second = await repository.list({ principal: 'ann', limit: 60, cursor: first.cursor });
+    expect(second.records.map(({ handle }) => handle)).toEqual(['s60', 's61', 's62', 's63', 'new']);
+  });
+
+  it('does not hold the event loop up while many expired sessions are removed', async () => {
+    const repository = new MemorySessionRepository();
+    const handles = Array.from({ length: 5_000 }, (_unused, index) => `s${index}`);
+    for (const handle of handles) await repository.create(handle, { payload: Buffer.alloc(1) }, LONG);
+    await Promise.all(handles.map((handle) => repository.read(handle, 0.001)));
+    let turns = 0;
+    const turn = (): void => void (turns >= 0 && ++turns && setImmediate(turn));
+    setImmediate(turn);
+    expect(await repository.count({})).toBe(0);
+    expect(turns).toBeGreaterThan(3);
+    turns = -1;
+  });
+
   it('purges what has expired and says how many', async () => {
     const repository = new MemorySessionRepository();
     for (const handle of ['a', 'b', 'c']) await repository.create(handle, { payload, principal: 'ann' }, handle === 'c' ? LONG : 5);

@@ -1,7 +1,8 @@
-import { LRUCache } from 'lru-cache';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { endOfTurn } from '../../common/end-of-turn.js';
 import {
   type ListableSessionRepository,
+  type ListedRecord,
   type ListQuery,
   type RecordPage,
   SessionRepository,
@@ -11,132 +12,143 @@ import {
   type UpdateResult,
 } from '../session-repository.js';
 import { MEMORY_DEFAULTS, type MemorySessionOptions } from './memory.options.js';
+import { NONE, SessionTable } from './session-table.js';
 
-interface Entry {
-  readonly payload: Uint8Array;
-  readonly principal: string | undefined;
-  readonly version: number;
-}
-
-/** What an entry costs besides its payload, roughly: for the bound in bytes. */
-const ENTRY_OVERHEAD = 200;
-/** At a bound, expired sessions are looked for this often, in milliseconds: it means a walk over all entries. */
-const SWEEP_INTERVAL = 1_000;
+/** What a session costs besides its payload: for the bound in bytes. */
+const OVERHEAD = 200;
+/** Expired sessions that one write removes along with its own work: more than it makes, so that none pile up. */
+const SWEPT_A_WRITE = 2;
+/** Expired sessions that are removed before others get their turn. */
+const SWEPT_A_TURN = 1_000;
 
 /**
  * Sessions in this process's memory, bounded in number and bytes. They are gone when it ends, and other processes do not see
  * them: for tests and small single-process applications.
  */
 export class MemorySessionRepository extends SessionRepository implements ListableSessionRepository {
-  private readonly entries: LRUCache<string, Entry>;
-  private readonly byPrincipal = new Map<string, Set<string>>();
-  private sweptAt = Number.NEGATIVE_INFINITY;
+  private readonly table = new SessionTable();
+  private readonly maxEntries: number;
+  private readonly maxBytes: number;
 
   constructor(options: MemorySessionOptions = {}) {
     super();
     const { maxEntries, maxBytes } = { ...MEMORY_DEFAULTS, ...options };
-    this.entries = new LRUCache({
-      max: maxEntries,
-      maxSize: maxBytes,
-      sizeCalculation: ({ payload }) => payload.length + ENTRY_OVERHEAD,
-      ttlResolution: 0,
-      ttl: 1, // Each entry brings its own.
-      dispose: ({ principal }, handle) => this.unlink(principal, handle),
-      onInsert: ({ principal }, handle) => this.link(principal, handle),
-    });
+    this.maxEntries = maxEntries;
+    this.maxBytes = maxBytes;
   }
 
-  override async create(handle: string, record: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
-    if (this.entries.has(handle)) return undefined;
-    return this.put(handle, record, 1, ttl);
+  override async create(handle: string, { payload, principal }: SessionRecord, ttl: number): Promise<SessionVersion | undefined> {
+    if (this.find(handle) !== NONE) return undefined;
+    this.checkSize(payload);
+    this.sweep(SWEPT_A_WRITE);
+    while (this.table.size >= this.maxEntries || !this.fits(OVERHEAD + payload.length)) this.evict();
+    this.table.add(handle, payload, principal, performance.now() + ttl);
+    return '1';
   }
 
   override async read(handle: string, touch?: number): Promise<StoredRecord | undefined> {
     await endOfTurn();
-    const entry = this.entries.get(handle);
-    if (entry === undefined) return undefined;
-    const remaining = this.entries.getRemainingTTL(handle);
-    if (touch !== undefined) this.entries.set(handle, entry, { ttl: wholeLifetime(touch) });
-    return toStored(entry, remaining);
+    const slot = this.find(handle);
+    if (slot === NONE) return undefined;
+    const stored = this.storedAt(slot);
+    this.table.touch(slot, touch === undefined ? undefined : performance.now() + touch);
+    return stored;
   }
 
-  override async update(handle: string, record: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
-    const entry = this.entries.peek(handle);
-    if (entry === undefined) return { status: 'gone' };
-    if (String(entry.version) !== base) return { status: 'conflict' };
-    return { status: 'updated', version: this.put(handle, record, entry.version + 1, ttl) };
+  override async update(handle: string, { payload, principal }: SessionRecord, base: SessionVersion, ttl: number): Promise<UpdateResult> {
+    const slot = this.find(handle);
+    if (slot === NONE) return { status: 'gone' };
+    if (String(this.table.versionOf(slot)) !== base) return { status: 'conflict' };
+    this.checkSize(payload);
+    // Before room is made: what is being written is not to go.
+    this.table.touch(slot, performance.now() + ttl);
+    this.sweep(SWEPT_A_WRITE);
+    while (!this.fits(payload.length - this.table.payloadLengthOf(slot))) this.evict();
+    this.table.replace(slot, payload, principal);
+    return { status: 'updated', version: String(this.table.versionOf(slot)) };
   }
 
   override async delete(handle: string, base?: SessionVersion): Promise<boolean> {
-    const entry = this.entries.peek(handle);
-    if (entry === undefined || (base !== undefined && String(entry.version) !== base)) return false;
-    this.entries.delete(handle);
+    const slot = this.find(handle);
+    if (slot === NONE || (base !== undefined && String(this.table.versionOf(slot)) !== base)) return false;
+    this.table.remove(slot);
     return true;
   }
 
   override async purgeExpired(): Promise<number> {
-    const before = this.entries.size;
-    this.entries.purgeStale();
-    return before - this.entries.size;
+    let removed = 0;
+    for (;;) {
+      const swept = this.sweep(SWEPT_A_TURN);
+      removed += swept;
+      if (swept < SWEPT_A_TURN) return removed;
+      await nextTurn();
+    }
   }
 
-  async list({ principal, cursor = '', limit }: ListQuery): Promise<RecordPage> {
-    const handles = [...(principal === undefined ? this.entries.keys() : (this.byPrincipal.get(principal) ?? []))]
-      .filter((handle) => handle > cursor && this.entries.has(handle))
-      .sort();
-    const page = handles.slice(0, limit);
-    const records = page.flatMap((handle) => {
-      const entry = this.entries.peek(handle);
-      return entry === undefined ? [] : [{ handle, ...toStored(entry, this.entries.getRemainingTTL(handle)) }];
-    });
-    return { records, cursor: handles.length > limit ? page.at(-1) : undefined };
+  async list({ principal, cursor, limit }: ListQuery): Promise<RecordPage> {
+    const { table } = this;
+    const position = cursor === undefined ? undefined : Number(cursor);
+    const now = performance.now();
+    const records: ListedRecord[] = [];
+    let last: number | undefined;
+    for (const slot of principal === undefined ? table.after(position ?? NONE) : table.of(principal)) {
+      if (table.expiryOf(slot) <= now) continue;
+      if (principal !== undefined && position !== undefined && !table.isLater(slot, position)) continue;
+      if (records.length === limit) return { records, cursor: String(last) };
+      records.push({ handle: table.handleOf(slot), ...this.storedAt(slot) });
+      last = principal === undefined ? slot : table.sequenceOf(slot);
+    }
+    return { records };
   }
 
   async count({ principal }: { principal?: string | undefined }): Promise<number> {
-    this.entries.purgeStale();
-    return principal === undefined ? this.entries.size : (this.byPrincipal.get(principal)?.size ?? 0);
+    await this.purgeExpired();
+    if (principal === undefined) return this.table.size;
+    let count = 0;
+    for (const _slot of this.table.of(principal)) count++;
+    return count;
   }
 
-  private put(handle: string, { payload, principal }: SessionRecord, version: number, ttl: number): SessionVersion {
-    // The cache would drop it without a word, and with it the record before.
-    if (payload.length + ENTRY_OVERHEAD > this.entries.maxSize)
-      throw new Error(`a session of ${payload.length} bytes does not fit into the memory back end (option 'memory.maxBytes')`);
-    this.makeRoom(payload.length + ENTRY_OVERHEAD);
-    this.entries.set(handle, { payload: Uint8Array.from(payload), principal, version }, { ttl: wholeLifetime(ttl) });
-    return String(version);
+  /** The slot of a session that lives, or NONE. */
+  private find(handle: string): number {
+    const slot = this.table.find(handle);
+    if (slot === NONE || this.table.expiryOf(slot) > performance.now()) return slot;
+    this.table.remove(slot);
+    return NONE;
   }
 
-  /** At a bound the cache would forget the longest unused session, be it alive: what has expired goes before. */
-  private makeRoom(bytes: number): void {
-    const { size, max, calculatedSize, maxSize } = this.entries;
-    if (size < max && calculatedSize + bytes <= maxSize) return;
+  private storedAt(slot: number): StoredRecord {
+    const { table } = this;
+    return {
+      payload: table.payloadOf(slot),
+      principal: table.principalOf(slot),
+      version: String(table.versionOf(slot)),
+      remaining: table.expiryOf(slot) - performance.now(),
+    };
+  }
+
+  private checkSize({ length }: Uint8Array): void {
+    if (length + OVERHEAD > this.maxBytes)
+      throw new Error(`a session of ${length} bytes does not fit into the memory back end (option 'memory.maxBytes')`);
+  }
+
+  private fits(bytes: number): boolean {
+    return this.table.bytes + this.table.size * OVERHEAD + bytes <= this.maxBytes;
+  }
+
+  /** Removes one session to make room: an expired one, or else the longest unused. */
+  private evict(): void {
+    if (this.sweep(1) === 0) this.table.remove(this.table.longestUnused);
+  }
+
+  /** Removes expired sessions, at most so many. @returns how many. */
+  private sweep(limit: number): number {
     const now = performance.now();
-    if (now - this.sweptAt < SWEEP_INTERVAL) return;
-    this.sweptAt = now;
-    this.entries.purgeStale();
+    for (let removed = 0; removed < limit; removed++) {
+      const slot = this.table.firstToExpire;
+      if (slot === undefined || this.table.expiryOf(slot) > now) return removed;
+      this.table.remove(slot);
+    }
+    return limit;
   }
-
-  private link(principal: string | undefined, handle: string): void {
-    if (principal === undefined) return;
-    let handles = this.byPrincipal.get(principal);
-    if (handles === undefined) this.byPrincipal.set(principal, (handles = new Set()));
-    handles.add(handle);
-  }
-
-  private unlink(principal: string | undefined, handle: string): void {
-    if (principal === undefined) return;
-    const handles = this.byPrincipal.get(principal);
-    handles?.delete(handle);
-    if (handles?.size === 0) this.byPrincipal.delete(principal);
-  }
-}
-
-/** Bytes are copied on their way in and out: what the caller does with its own is its own affair. */
-function toStored({ payload, principal, version }: Entry, remaining: number): StoredRecord {
-  return { payload: Uint8Array.from(payload), principal, version: String(version), remaining };
-}
-
-/** The cache takes whole milliseconds, and 0 for ever. */
-function wholeLifetime(ttl: number): number {
-  return Math.max(1, Math.ceil(ttl));
 }
