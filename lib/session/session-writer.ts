@@ -67,7 +67,7 @@ export class SessionWriter {
     const mustWait = !this.queue.isFree(handle);
     const storing = this.enqueue(handle, write);
     // A write that does not have to wait is never late: each question to the store has no more time than is left.
-    return mustWait ? withTimeout(storing, storeTimeout, () => this.tooLate(write.hasBegun)) : storing;
+    return mustWait ? withTimeout(storing, storeTimeout, () => this.tooLate(!write.hasBegun)) : storing;
   }
 
   /**
@@ -80,14 +80,15 @@ export class SessionWriter {
   async update<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>, open: (place: Place) => SessionState): Promise<T> {
     if (state.phase === 'following') throw hasNewId();
     let outcome: { value: T } | undefined;
+    const mustWait = !this.queue.isFree(state.handle);
     await this.inTurn(state.handle, async (predecessor, backoff) => {
       const place = await this.untilItWins(predecessor ?? placeOf(state), backoff, async (latest) => {
         if (latest.handle !== state.handle) throw hasNewId();
         const working = open(latest);
         const value = await change(working);
         // The change itself may have been slow. Its request has its answer by now.
-        if (backoff.isOver) throw this.tooLate(true);
-        const stored = await this.putChanges(latest, working);
+        if (backoff.isOver) throw this.tooLate(mustWait);
+        const stored = await this.putChanges(latest, working, backoff.remaining);
         if (stored !== undefined && stored !== CONFLICT) outcome = { value };
         return stored;
       });
@@ -175,14 +176,13 @@ export class SessionWriter {
   private inTurn(handle: string, work: (predecessor: Place | undefined, backoff: Backoff) => Promise<Place | undefined>): Promise<void> {
     const { storeTimeout } = this.options;
     const backoff = new Backoff(storeTimeout);
-    let hasBegun = false;
-    const turn = this.queue.take(handle, async (predecessor) => {
+    const mustWait = !this.queue.isFree(handle);
+    const done = this.queue.take(handle, async (predecessor) => {
       // Its request was answered long ago: what it wanted to write must not appear now.
-      if (backoff.isOver) throw this.tooLate(false);
-      hasBegun = true;
+      if (backoff.isOver) throw this.tooLate(mustWait);
       return work(predecessor, backoff);
     });
-    return withTimeout(turn, storeTimeout, () => this.tooLate(hasBegun));
+    return withTimeout(done, storeTimeout, () => this.tooLate(mustWait));
   }
 
   private async enqueue(handle: string, write: PendingWrite): Promise<void> {
@@ -245,19 +245,19 @@ export class SessionWriter {
 
   private withChanges({ state, changes, backoff }: PendingWrite, fields: SerializedFields, hasOldId: boolean): SerializedFields {
     // Its request was answered long ago: what it wanted to write must not appear now.
-    if (backoff.isOver) throw this.tooLate(true);
+    if (backoff.isOver) throw this.tooLate(false);
     if (hasOldId && changes.has(Attribute.principal)) throw hasNewId();
     const next = this.options.concurrency === 'overwrite' ? state.fields.serialized() : applyChanges(fields, changes);
     assertSize(next, this.options.maxBytes);
     return next;
   }
 
-  private async putChanges(latest: Place, working: SessionState): Promise<Place | typeof CONFLICT | undefined> {
+  private async putChanges(latest: Place, working: SessionState, timeout: number): Promise<Place | typeof CONFLICT | undefined> {
     const { content } = latest.base;
     const changes = working.fields.changes();
-    if (changes.size > 0) return this.put(latest, this.contentOf(working, applyChanges(content.fields, changes)));
+    if (changes.size > 0) return this.put(latest, this.contentOf(working, applyChanges(content.fields, changes)), timeout);
     // Counts as a use all the same.
-    return (await this.store.read(latest.handle, this.store.lifetimeOf(content))) && latest;
+    return (await this.store.read(latest.handle, this.store.lifetimeOf(content), timeout)) && latest;
   }
 
   private async put({ handle, base }: Place, content: SessionContent, timeout?: number): Promise<Place | typeof CONFLICT | undefined> {
@@ -298,11 +298,11 @@ export class SessionWriter {
     return typeof serializer === 'string' ? serializer : serializer.name;
   }
 
-  /** @param hasBegun without it, other changes of the session were in line before for all of the time. */
-  private tooLate(hasBegun: boolean): Error {
+  /** @param hadToWait whether other changes of the session were in line before, so that the store is not to blame. */
+  private tooLate(hadToWait: boolean): Error {
     const { storeTimeout } = this.options;
-    if (hasBegun) return new SessionStoreTimeoutError('update a session', storeTimeout);
-    return new SessionConflictError(`it did not come to its turn within ${storeTimeout} ms (option 'storeTimeout')`);
+    if (!hadToWait) return new SessionStoreTimeoutError('update a session', storeTimeout);
+    return new SessionConflictError(`other changes of it took all of the ${storeTimeout} ms that this one had (option 'storeTimeout')`);
   }
 }
 

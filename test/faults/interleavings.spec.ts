@@ -43,7 +43,7 @@ describe('However requests interleave,', () => {
   };
 
   it(
-    'some serial order of their changes explains what is stored, and every id that is left shows it',
+    'some serial order of their changes explains what is stored, and both processes see it',
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.scheduler(), requests, async (scheduler, actions) => {

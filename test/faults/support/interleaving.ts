@@ -22,7 +22,7 @@ export interface Unit {
 }
 
 export interface Outcome {
-  /** The stored fields at first and, under each id that still leads to the session, in the end. */
+  /** The stored fields at first, and in the end as each process sees them under the id that the session has then. */
   readonly first: ReadonlyMap<string, string>;
   readonly last: ReadonlyMap<string, string>[];
   /** The changes of all saves that were answered with success. */
@@ -145,6 +145,8 @@ function changesOf({ session }: OpenRequest): Map<string, string | undefined> {
 
 async function fieldsOf(process: SimulatedProcess, id: string): Promise<ReadonlyMap<string, string>> {
   const { session } = await process.open(id);
+  // An id that was regenerated shows what the session was then.
+  if (stateOf(session).phase !== 'stored') return new Map();
   return new Map(Array.from(stateOf(session).fields.serialized(), ([key, bytes]) => [key, bytes.toString()]));
 }
 
