@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { reasonOf, SessionOptionsError } from '../errors.js';
 import { SQL_DATABASE_TYPES } from '../repositories/typeorm/dialects/dialects.js';
 import { isTableName, TABLE_RULE } from '../repositories/typeorm/table-name.js';
-import { isHandle } from '../session/session-id.js';
+import { isHandle } from '../repositories/session-repository.js';
 import type { Command } from './commands/command.js';
 import { count } from './commands/count.command.js';
 import { list } from './commands/list.command.js';

@@ -1,6 +1,6 @@
 import { unsign } from 'cookie-signature';
 import { UnreadableRecordError } from '../errors.js';
-import { OptionReader } from '../options/option-reader.js';
+import { OptionReader } from '../common/option-reader.js';
 import type { FlashMessage } from '../session/session-data.js';
 import { type ExpressStore, ExpressStoreCalls, isExpressStore } from './express-store.js';
 import { type FormerId, type FormerSession, FormerSessions } from './former-sessions.js';

@@ -1,4 +1,4 @@
-import { OptionReader } from '../options/option-reader.js';
+import { OptionReader } from '../common/option-reader.js';
 import { backEnd as memcachedBackEnd } from '../repositories/memcached/memcached.options.js';
 import { backEnd as redisBackEnd, type RedisSessionOptions } from '../repositories/redis/redis.options.js';
 import type { FlashMessage } from '../session/session-data.js';

@@ -1,4 +1,4 @@
-import type { OptionReader } from './option-reader.js';
+import type { OptionReader } from '../common/option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 
 /** A token of RFC 9110 §5.6.2. */

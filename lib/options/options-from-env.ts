@@ -1,6 +1,6 @@
 import { SessionOptionsError } from '../errors.js';
 import { EnvironmentReader } from './environment-reader.js';
-import { noteVariable, toMilliseconds } from './option-reader.js';
+import { noteVariable, toMilliseconds } from '../common/option-reader.js';
 import { DEFAULT_LIFETIME } from './resolve-options.js';
 import type { ServerSessionOptions } from './session-options.js';
 

@@ -4,7 +4,7 @@ import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../storage/serializers.js';
 import { resolveCookie } from './cookie.options.js';
 import { resolveTransport } from './transport.options.js';
-import { isObject, MAX_TIMER, OptionReader } from './option-reader.js';
+import { isObject, MAX_TIMER, OptionReader } from '../common/option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 import type { ServerSessionOptions } from './session-options.js';
 

@@ -76,7 +76,10 @@ export interface ServerSessionOptions extends BackEndOptions {
    * @default '31d'
    */
   lifetime?: Duration;
-  /** How long a session lives since it was created, whatever its use; `regenerate()` does not reset it. */
+  /**
+   * How long a session lives since it was created, whatever its use; `regenerate()` does not reset it. A shorter one holds for sessions that
+   * are stored already, too.
+   */
   absoluteLifetime?: Duration;
   /**
    * Whether the cookie is signed (HMAC-SHA-256), so that forged ids never reach the store.
@@ -85,7 +88,10 @@ export interface ServerSessionOptions extends BackEndOptions {
   useSigner?: boolean;
   /** The secret of the signer, or several: the first one signs, all of them verify. */
   secret?: string | string[];
-  /** Encrypts records at rest with AES-256-GCM. Keys of at least 32 bytes: the first encrypts, all of them decrypt. */
+  /**
+   * Encrypts records at rest with AES-256-GCM, bound to `keyPrefix` and session, and stores keyed hashes of principals. Keys of at least 32
+   * bytes: the first encrypts, all of them decrypt.
+   */
   encryption?: { keys: (string | Uint8Array)[] };
   /**
    * Stands before the name of every session in the store, so that several applications can share it.
@@ -94,7 +100,7 @@ export interface ServerSessionOptions extends BackEndOptions {
   keyPrefix?: string;
   /**
    * Whether the store holds the SHA-256 of the id in place of the id. Without it a handle is an id, and whoever reads
-   * the store can use the sessions in it.
+   * the store can use the sessions in it; sessions that were stored under a hash are no sessions then.
    * @default true
    */
   hashIds?: boolean;
@@ -141,7 +147,8 @@ export interface ServerSessionOptions extends BackEndOptions {
    */
   purge?: { interval: Duration } | false;
   /**
-   * The largest serialized data of a session, in bytes. Past it the save fails with `SessionTooLargeError`.
+   * The largest data of a session, in bytes: keys, serialized values, and 32 for each key. Past it the save fails with
+   * `SessionTooLargeError`, which names the largest keys.
    * @default 65536
    */
   maxBytes?: number;

@@ -1,4 +1,4 @@
-import type { OptionReader } from './option-reader.js';
+import type { OptionReader } from '../common/option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 
 const HEADER = /^[\w!#$%&'*+.^`|~-]{1,100}$/;

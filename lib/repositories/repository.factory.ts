@@ -1,12 +1,27 @@
+import type { Type } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
-import type { OptionReader } from '../options/option-reader.js';
-import type { ResolvedSessionOptions } from '../options/resolved-options.js';
-import { BACK_ENDS } from './back-ends.js';
+import type { OptionReader } from '../common/option-reader.js';
+import { BACK_ENDS, type BackEndOptions, type SessionType } from './back-ends.js';
 import { SessionRepository } from './session-repository.js';
+
+/** What the options of the module say to back ends, checked, with spans of time in milliseconds. */
+export interface RepositoryOptions extends Readonly<BackEndOptions> {
+  /** Stands before every name in the store. */
+  readonly keyPrefix: string;
+  readonly lifetime: number;
+  /** How long an operation may take. */
+  readonly storeTimeout: number;
+}
+
+/** What a repository is chosen by. */
+interface RepositoryChoice extends RepositoryOptions {
+  readonly type: SessionType;
+  readonly repository?: SessionRepository | Type<SessionRepository> | undefined;
+}
 
 /** What a back end is made from. */
 export interface RepositoryContext {
-  readonly options: ResolvedSessionOptions;
+  readonly options: RepositoryOptions;
   /** To find what the application itself provides, such as a database connection. */
   readonly moduleRef: ModuleRef;
 }
@@ -26,7 +41,7 @@ export interface BackEnd<Options = unknown> {
 }
 
 /** The repository of the chosen back end, or the application's own. */
-export async function createRepository(options: ResolvedSessionOptions, moduleRef: ModuleRef): Promise<SessionRepository> {
+export async function createRepository(options: RepositoryChoice, moduleRef: ModuleRef): Promise<SessionRepository> {
   const { repository, type } = options;
   if (repository instanceof SessionRepository) return repository;
   if (repository !== undefined) return moduleRef.create(repository);

@@ -127,3 +127,8 @@ export interface ListableSessionRepository extends SessionRepository {
 export function isListable(repository: SessionRepository): repository is ListableSessionRepository {
   return 'list' in repository && typeof repository.list === 'function';
 }
+
+/** Whether a value can be a handle at all: what administration is given may come from a URL. */
+export function isHandle(handle: unknown): handle is string {
+  return typeof handle === 'string' && /^[\w-]{1,128}$/.test(handle);
+}

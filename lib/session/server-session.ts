@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { assertPrincipal, isPrincipal } from '../common/principal.js';
 import { display, reasonOf } from '../common/redact.js';
 import { ReservedSessionKeyError } from '../errors.js';
-import { MAX_DURATION, toMilliseconds } from '../options/option-reader.js';
+import { MAX_DURATION, toMilliseconds } from '../common/option-reader.js';
 import type { Duration } from '../options/session-options.js';
 import { Attribute, FieldKind } from '../storage/record-fields.js';
 import { SessionCookieView } from './session-cookie.view.js';

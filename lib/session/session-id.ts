@@ -29,8 +29,3 @@ export class SessionIds {
     return this.options.hashIds ? hash('sha256', id, 'base64url') : id;
   }
 }
-
-/** Whether a value can be a handle at all: what administration is given may come from a URL. */
-export function isHandle(handle: unknown): handle is string {
-  return typeof handle === 'string' && /^[\w-]{1,128}$/.test(handle);
-}

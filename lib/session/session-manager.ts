@@ -9,6 +9,7 @@ import {
 } from '../errors.js';
 import { reasonOf } from '../common/redact.js';
 import { OutageLog } from '../common/outage-log.js';
+import { RepeatedWarning } from '../common/repeated-warning.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { applyChanges, Attribute, type FieldChanges, FieldKind } from '../storage/record-fields.js';
 import type { RetiredContent, SessionContent } from '../storage/record.codec.js';
@@ -58,6 +59,7 @@ export type Kept = boolean | readonly string[];
 @Injectable()
 export class SessionManager {
   private readonly logger = new Logger('ServerSession');
+  private readonly damaged = new RepeatedWarning();
   private readonly touches: TouchSchedule;
   /** Told once for each outage, not for every request in it. */
   private readonly outage = new OutageLog('the session store');
@@ -313,7 +315,10 @@ export class SessionManager {
   }
 
   private fieldsOf(content?: SessionContent): SessionFields {
-    return new SessionFields(this.serializers.current, reportDamaged, content?.fields);
+    const onDamaged = (key: string, error: unknown): void => {
+      this.damaged.warn(`[ServerSession] the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
+    };
+    return new SessionFields(this.serializers.current, onDamaged, content?.fields);
   }
 
   /** What a commit would write; undefined where there is nothing. */
@@ -449,8 +454,4 @@ export class SessionManager {
 function outcomeOfLoad(state: SessionState): string {
   if (state.readOnly !== undefined) return 'degraded';
   return state.phase === 'new' ? 'absent' : 'found';
-}
-
-function reportDamaged(key: string, error: unknown): void {
-  new Logger('ServerSession').warn(`[ServerSession] the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
 }

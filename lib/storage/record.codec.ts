@@ -1,6 +1,6 @@
 import { toBuffer } from '../common/bytes.js';
 import { UnreadableRecordError } from '../errors.js';
-import { isHandle } from '../session/session-id.js';
+import { isHandle } from '../repositories/session-repository.js';
 import type { RecordCipher } from './record.cipher.js';
 
 /** A live session, as it stands in the store. All instants are epoch milliseconds. */

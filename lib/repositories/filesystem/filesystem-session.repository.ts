@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { join, resolve } from 'node:path';
 import { OutageLog } from '../../common/outage-log.js';
 import { reasonOf, UnreadableRecordError } from '../../errors.js';
-import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
+import type { RepositoryOptions } from '../repository.factory.js';
 import {
   type ListableSessionRepository,
   type ListedRecord,
@@ -51,7 +51,7 @@ export class FilesystemSessionRepository extends SessionRepository implements Li
 
   constructor(
     options: FilesystemSessionOptions = {},
-    { keyPrefix, storeTimeout = 2_000 }: Pick<ResolvedSessionOptions, 'keyPrefix'> & Partial<Pick<ResolvedSessionOptions, 'storeTimeout'>>,
+    { keyPrefix, storeTimeout = 2_000 }: Pick<RepositoryOptions, 'keyPrefix'> & Partial<Pick<RepositoryOptions, 'storeTimeout'>>,
   ) {
     super();
     const { dir, threshold, mode } = { ...FILESYSTEM_DEFAULTS, ...options };

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
+import type { RepositoryOptions } from '../repository.factory.js';
 import { loadPackage } from '../../common/load-package.js';
 import { MemcachedNode } from './memcached.node.js';
 import { serverOf, serversOf } from './memcached.options.js';
@@ -15,7 +15,7 @@ export class MemcachedNodes {
   ) {}
 
   /** @throws MissingPackageError when memcache-client is needed and not installed. */
-  static async open({ memcached = {}, storeTimeout }: ResolvedSessionOptions): Promise<MemcachedNodes> {
+  static async open({ memcached = {}, storeTimeout }: RepositoryOptions): Promise<MemcachedNodes> {
     if ('client' in memcached)
       return new MemcachedNodes([new MemcachedNode(serverOf(memcached.client), memcached.client, storeTimeout)], false);
     const { MemcacheClient } = await loadPackage(() => import('memcache-client'), "type 'memcached'", 'memcache-client');

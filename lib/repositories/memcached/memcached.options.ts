@@ -1,6 +1,6 @@
 /** @ts-ignore In an application without memcache-client this type is `any`, so that its own types can still be checked. */
 import type { MemcacheClient } from 'memcache-client';
-import { isObject, type OptionReader } from '../../options/option-reader.js';
+import { isObject, type OptionReader } from '../../common/option-reader.js';
 import type { BackEnd } from '../repository.factory.js';
 
 /** Which Memcached: a client of yours, or the addresses of one or more servers. */

@@ -1,4 +1,4 @@
-import type { OptionReader } from '../../options/option-reader.js';
+import type { OptionReader } from '../../common/option-reader.js';
 import type { BackEnd } from '../repository.factory.js';
 
 /** Bounds of the memory back end; at a bound expired sessions go first, then those that were not used for longest. */

@@ -1,4 +1,4 @@
-import type { OptionReader } from '../../options/option-reader.js';
+import type { OptionReader } from '../../common/option-reader.js';
 import type { BackEnd } from '../repository.factory.js';
 
 /** A mongoose `Connection`, as far as it is used: any version of mongoose will do. */

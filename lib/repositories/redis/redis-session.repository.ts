@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { UnreadableRecordError } from '../../errors.js';
-import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
+import type { RepositoryOptions } from '../repository.factory.js';
 import {
   type ListableSessionRepository,
   type ListedRecord,
@@ -12,7 +12,7 @@ import {
   type StoredRecord,
   type UpdateResult,
 } from '../session-repository.js';
-import { OptionReader } from '../../options/option-reader.js';
+import { OptionReader } from '../../common/option-reader.js';
 import { InvalidationListener } from './invalidation.listener.js';
 import { KeyScan } from './key-scan.js';
 import { NearCache } from './near-cache.js';
@@ -50,7 +50,7 @@ export class RedisSessionRepository extends SessionRepository implements Listabl
   }
 
   /** @throws MissingPackageError when ioredis is needed and not installed. */
-  static async create({ redis, keyPrefix, storeTimeout }: ResolvedSessionOptions): Promise<RedisSessionRepository> {
+  static async create({ redis, keyPrefix, storeTimeout }: RepositoryOptions): Promise<RedisSessionRepository> {
     const connection = await RedisConnection.open(redis, storeTimeout);
     const listingTime = storeTimeout / 2;
     if (redis?.nearCache === undefined) return new RedisSessionRepository(connection, keyPrefix, listingTime);

@@ -1,6 +1,6 @@
 /** @ts-ignore In an application without ioredis these types are `any`, so that its own types can still be checked. */
 import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
-import type { OptionReader } from '../../options/option-reader.js';
+import type { OptionReader } from '../../common/option-reader.js';
 import type { BackEnd } from '../repository.factory.js';
 import type { NearCacheBounds } from './near-cache.js';
 

@@ -1,4 +1,4 @@
-import type { OptionReader } from '../../options/option-reader.js';
+import type { OptionReader } from '../../common/option-reader.js';
 import type { BackEnd } from '../repository.factory.js';
 import { fromConnectionUrl, URL_RULE } from './connection-url.js';
 import type { SqlDataSource } from './data-source.types.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { stringifySetCookie } from 'cookie';
 import { type ServerSessionOptions, SessionOptionsError, SessionSerializer } from 'nestjs-server-session';
-import { toMilliseconds } from '../../../lib/options/option-reader.js';
+import { toMilliseconds } from '../../../lib/common/option-reader.js';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../../../lib/options/resolved-options.js';
 import { MemorySessionRepository } from '../../../lib/repositories/memory/memory-session.repository.js';

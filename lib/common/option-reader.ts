@@ -1,5 +1,5 @@
 import ms from 'ms';
-import { display, kindOf } from '../common/redact.js';
+import { display, kindOf } from './redact.js';
 
 type Given = Readonly<Record<string, unknown>>;
 
