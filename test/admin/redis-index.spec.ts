@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { setTimeout as pause } from 'node:timers/promises';
+import { InvalidSessionCursorError } from '../../lib/errors.js';
 import { resolveOptions } from '../../lib/options/resolve-options.js';
 import { RedisSessionRepository } from '../../lib/repositories/redis/redis-session.repository.js';
 import { type RedisTestCluster, type RedisTestServer, startRedis, startRedisCluster } from '../servers/index.js';
@@ -157,6 +158,63 @@ describe('The index of principals on Redis', () => {
     expect([...found].sort()).toEqual(handles.sort());
     expect(pages).toBeGreaterThan(2);
     expect(await repository.count({})).toBe(120);
+  });
+
+  it('pages hold no more than their limit, with each session once, also where many have the same expiry', async () => {
+    const repository = await opened('pages:');
+    const handles = Array.from({ length: 120 }, (_unused, n) => `page${n}`);
+    for (const handle of handles) await repository.create(handle, record('ann'), LONG);
+    const [key] = await indexKeys('pages:');
+    for (const [at, handle] of handles.entries()) await redis.zadd(key!, 4e12 + Math.floor(at / 60), handle);
+    for (const query of [{ principal: 'ann' }, {}]) {
+      const found: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page: Awaited<ReturnType<typeof repository.list>> = await repository.list({ ...query, cursor, limit: 7 });
+        expect(page.records.length).toBeLessThanOrEqual(7);
+        found.push(...page.records.map(({ handle }) => handle));
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+      expect([...new Set(found)].sort()).toEqual(handles.sort());
+      if ('principal' in query) expect(found).toHaveLength(handles.length);
+    }
+  });
+
+  it('goes on after a session that has ended meanwhile', async () => {
+    const repository = await opened('gone:');
+    for (const handle of ['a', 'b', 'c', 'd']) await repository.create(handle, record('ann'), LONG);
+    const first = await repository.list({ principal: 'ann', limit: 2 });
+    for (const { handle } of first.records) await repository.delete(handle);
+    const second = await repository.list({ principal: 'ann', limit: 2, cursor: first.cursor });
+    expect([...first.records, ...second.records].map(({ handle }) => handle)).toEqual(['a', 'b', 'c', 'd']);
+    expect(second.cursor).toBeUndefined();
+  });
+
+  it('takes no cursor that it has not made', async () => {
+    const repository = await opened('cursor:');
+    for (const cursor of ['a', '1@', '@a', '-inf@a', '1@a b', '1@a~b'])
+      await expect(repository.list({ principal: 'ann', limit: 2, cursor })).rejects.toThrow(InvalidSessionCursorError);
+    for (const cursor of ['a', '@a', '-1@a', '0@127.0.0.1:1~a b'])
+      await expect(repository.list({ limit: 2, cursor })).rejects.toThrow(InvalidSessionCursorError);
+  });
+
+  it('past many dead entries, a page comes within the time of an operation and removes what it has met', async () => {
+    const repository = await opened('dead:');
+    await repository.create('alive', record('ann'), LONG);
+    const [key] = await indexKeys('dead:');
+    const entries = Array.from({ length: 20_000 }, (_unused, n) => [Date.now() + Math.floor(n / 100), `dead${n}`] as const);
+    for (let at = 0; at < entries.length; at += 1000) await redis.zadd(key!, ...entries.slice(at, at + 1000).flat());
+    const found: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const before = await redis.zcard(key!);
+      const page: Awaited<ReturnType<typeof repository.list>> = await repository.list({ principal: 'ann', cursor, limit: 50 });
+      expect(await redis.zcard(key!)).toBeLessThan(before);
+      found.push(...page.records.map(({ handle }) => handle));
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    expect(found).toEqual(['alive']);
+    expect(await redis.zcard(key!)).toBe(1);
   });
 
   describe('at any size of the store', () => {

@@ -76,11 +76,13 @@ export class PrincipalIndex {
   async page(tag: string, after: string | undefined, limit: number): Promise<IndexEntry[]> {
     const last = after === undefined ? undefined : parseCursor(after);
     const entries: IndexEntry[] = [];
-    for (let offset = 0; entries.length < limit; offset += limit) {
-      const found = await this.range(tag, last?.score ?? '-inf', offset, limit);
+    // The entry of the cursor itself is most often still there.
+    const count = last === undefined ? limit : limit + 1;
+    for (let offset = 0; entries.length < limit; offset += count) {
+      const found = await this.range(tag, last?.score ?? '-inf', offset, count);
       // Several may have the score of the cursor.
       entries.push(...(last === undefined ? found : found.filter(({ handle, score }) => score !== last.score || handle > last.handle)));
-      if (found.length < limit) break;
+      if (found.length < count) break;
     }
     return entries.slice(0, limit);
   }
@@ -92,9 +94,9 @@ export class PrincipalIndex {
     await REMOVE_FROM_INDEX.run(this.connection, this.keyOf(tag), args);
   }
 
-  private async range(tag: string, from: string, offset: number, limit: number): Promise<IndexEntry[]> {
+  private async range(tag: string, from: string, offset: number, count: number): Promise<IndexEntry[]> {
     const key = this.keyOf(tag);
-    const found = await this.connection.run((client) => client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', offset, limit));
+    const found = await this.connection.run((client) => client.zrangebyscore(key, from, '+inf', 'WITHSCORES', 'LIMIT', offset, count));
     // A client of the application may be set to give pairs, with scores as numbers.
     const flat = found.flat().map(String);
     return Array.from({ length: flat.length / 2 }, (_unused, n) => ({ handle: flat[2 * n]!, score: flat[2 * n + 1]! }));
