@@ -1,10 +1,10 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { installOnPrototype, sessionOfRequest } from './commit-on-response.js';
 import type { RequestSession, RequestSessions } from './request-session.js';
-import { describesBody } from './response-head.js';
+import { describesBody, keepHead } from './response-head.js';
 
 /** A request as Express, Fastify or Node has it. */
 export type HttpRequest = IncomingMessage & {
@@ -44,8 +44,10 @@ type Linked = HttpRequest & { [RESPONSE]?: ServerResponse };
 
 interface FastifyReply {
   readonly raw: ServerResponse;
-  getHeaders(): object;
+  statusCode: number;
+  getHeaders(): OutgoingHttpHeaders;
   removeHeader(name: string): unknown;
+  header(name: string, value: OutgoingHttpHeader): unknown;
 }
 /** Fastify's instance, as far as it is used here. */
 interface FastifyLike extends Holder {
@@ -197,16 +199,23 @@ function linkResponse(rawRequest: Linked, response: ServerResponse): void {
 function commitOnSend(request: HttpRequest, reply: FastifyReply, payload: unknown, proceed: (error?: unknown) => void): void {
   const session = sessionOfRequest<RequestSession>(request.raw!);
   if (session === undefined) return proceed();
+  if (session.restoreHead !== undefined) return session.restoreHead();
   session.meet({ request, raw: request.raw!, response: reply.raw, message: undefined }, true);
   const saving = session.settle();
   session.isHeadSettled = true;
   // What is sent at once can change nothing any more; a stream can.
   if (payload === undefined || payload === null || typeof payload === 'string' || Buffer.isBuffer(payload)) session.isEndSettled = true;
   if (saving === undefined) return proceed();
-  saving.then(proceed, (error: unknown) => {
-    for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
-    proceed(session.failWith(error));
-  });
+  session.restoreHead = keepHead(reply);
+  saving
+    .catch((error: unknown) => {
+      for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
+      return session.failWith(error);
+    })
+    .then((error) => {
+      session.restoreHead = undefined;
+      proceed(error);
+    });
 }
 
 function earlyLoad(sessions: RequestSessions, isWanted: (request: HttpRequest) => boolean) {

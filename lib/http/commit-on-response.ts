@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { keepHead } from './response-head.js';
 
 /** The session of a request, as its response sees it. */
 export interface ResponseSession {
@@ -6,6 +7,8 @@ export interface ResponseSession {
   original: ResponseMethods | undefined;
   /** Calls that wait for a save. Undefined: nothing waits. */
   held: HeldCall[] | undefined;
+  /** While the end of the response waits: brings back its head, which a second answer has changed. */
+  restoreHead: (() => void) | undefined;
   /** The session was saved for the head of the response, and for its end. */
   isHeadSettled: boolean;
   isEndSettled: boolean;
@@ -112,24 +115,30 @@ function mustWait(session: ResponseSession, response: ServerResponse, isEnd: boo
       // What Node refuses, a header for instance, it would have thrown at the caller of the held method.
       .catch((error: unknown) => session.cutOff(error, response));
   }
+  // What comes after the end is another answer to the same request.
+  if (session.restoreHead !== undefined) {
+    session.restoreHead();
+    return true;
+  }
   session.held.push({ method, args });
   pretend(response, 'headersSent');
-  if (isEnd) pretend(response, 'writableEnded');
+  if (isEnd) {
+    pretend(response, 'writableEnded');
+    session.restoreHead = keepHead(response);
+  }
   return true;
 }
 
 /** Makes the held calls, in their order; each may have to wait again. */
 function release(session: ResponseSession, response: ServerResponse): void {
   const calls = session.held ?? [];
-  session.held = undefined;
-  stopPretending(response);
+  stopWaiting(session, response);
   for (const { method, args } of calls) method.apply(response, args);
   if (session.held === undefined && !response.writableNeedDrain) response.emit('drain');
 }
 
 function fail(session: ResponseSession, response: ServerResponse, error: unknown): void {
-  session.held = undefined;
-  stopPretending(response);
+  stopWaiting(session, response);
   if (response.headersSent) session.cutOff(error, response);
   else session.refuse(error, response);
 }
@@ -139,9 +148,11 @@ function pretend(response: ServerResponse, property: 'headersSent' | 'writableEn
   Object.defineProperty(response, property, { value: true, configurable: true });
 }
 
-function stopPretending(response: ServerResponse): void {
+function stopWaiting(session: ResponseSession, response: ServerResponse): void {
+  session.held = undefined;
   Reflect.deleteProperty(response, 'headersSent');
   Reflect.deleteProperty(response, 'writableEnded');
+  session.restoreHead = undefined;
 }
 
 function onClose(this: ServerResponse): void {

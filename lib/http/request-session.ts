@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionHeadersSentError } from '../errors.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import { SessionManager } from '../session/session-manager.js';
-import type { SessionState } from '../session/session-state.js';
+import type { SessionExchange, SessionState } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
 import { commitOnResponse, keepSession, type ResponseMethods, type ResponseSession, sessionOfRequest } from './commit-on-response.js';
 import { addToHead, describesBody } from './response-head.js';
@@ -11,11 +11,12 @@ import { NO_IDS, type RequestIds } from './session-cookie.js';
 import { SessionTransport } from './session-transport.js';
 
 const logger = new Logger('ServerSession');
-let hasToldOfForeignSession = false;
 
 /** The sessions of an application's requests. */
 @Injectable()
 export class RequestSessions {
+  private hasToldOfForeignSession = false;
+
   constructor(
     readonly manager: SessionManager,
     readonly transport: SessionTransport,
@@ -37,16 +38,24 @@ export class RequestSessions {
     session.meet(exchange, isFinal);
     return session;
   }
+
+  tellOfForeignSession(): void {
+    if (this.hasToldOfForeignSession) return;
+    this.hasToldOfForeignSession = true;
+    logger.log('req.session belongs to another library, so it stays as it is; ours is there by @Session() and SessionService.load()');
+  }
 }
 
 /** The session of one request: loaded once, whoever asks first, and committed before the response ends. */
-export class RequestSession implements ResponseSession {
+export class RequestSession implements ResponseSession, SessionExchange {
   original: ResponseMethods | undefined = undefined;
   held: ResponseSession['held'] = undefined;
+  restoreHead: ResponseSession['restoreHead'] = undefined;
   isHeadSettled = false;
   isEndSettled = false;
 
-  private request: HttpRequest;
+  /** As the application sees it. */
+  private seenRequest: HttpRequest;
   private readonly raw: HttpRequest;
   /** The response commits. */
   private isCommitted = false;
@@ -66,7 +75,7 @@ export class RequestSession implements ResponseSession {
     exchange: Exchange,
     readonly sessions: RequestSessions,
   ) {
-    this.request = exchange.request;
+    this.seenRequest = exchange.request;
     this.raw = exchange.raw;
     this.isOverSocket = this.hasHeadLeft = exchange.message !== undefined;
     this.ids = sessions.manager.keepsSessions ? sessions.transport.read(exchange) : NO_IDS;
@@ -82,9 +91,9 @@ export class RequestSession implements ResponseSession {
       commitOnResponse(this, response, isFinal, this.isCommitted);
       this.isCommitted = true;
     }
-    if (request === this.request || request === this.raw) return;
-    this.request = request;
-    this.show();
+    if (request === this.seenRequest || request === this.raw) return;
+    this.seenRequest = request;
+    if (this.session !== undefined) this.showOn(request, this.session);
   }
 
   /** The session, at once where no store has to be asked. */
@@ -115,36 +124,37 @@ export class RequestSession implements ResponseSession {
       this.knownId = state.sid;
       if (this.ids.outdated.includes(state.sid)) state.sendCookie();
     }
-    state.exchange = {
-      request: () => this.request,
-      headSent: () => this.hasHeadLeft,
-      sentId: () => this.knownId,
-      show: (session) => this.replace(session),
-    };
+    state.exchange = this;
     this.session = toServerSession(state, manager);
-    if (!this.isOverSocket) this.show();
+    if (!this.isOverSocket) for (const request of new Set([this.seenRequest, this.raw])) this.showOn(request, this.session);
     return this.session;
   }
 
-  /** Makes another object the session of the request. */
-  private replace(session: ServerSession): void {
-    const former = this.session;
-    this.session = session;
-    for (const request of [this.request, this.raw]) if (request.session === former) request.session = session;
+  request(): HttpRequest {
+    return this.seenRequest;
   }
 
-  /** As `req.session`, on the framework's request and Node's, unless another library has put its own there. */
-  private show(): void {
-    if (this.session === undefined) return;
-    for (const request of this.request === this.raw ? [this.raw] : [this.request, this.raw]) {
-      const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
-      if (value === this.session) continue;
-      if (get !== undefined || (value !== undefined && value !== null)) tellOfForeignSession();
-      else if (request.session !== this.session) {
-        request.session = this.session;
-        if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', { ...SESSION_ID, configurable: true });
-      }
-    }
+  headSent(): boolean {
+    return this.hasHeadLeft;
+  }
+
+  sentId(): string | undefined {
+    return this.knownId;
+  }
+
+  show(session: ServerSession): void {
+    const former = this.session;
+    this.session = session;
+    for (const request of [this.seenRequest, this.raw]) if (request.session === former) request.session = session;
+  }
+
+  /** As `req.session`, unless another library has put its own there. */
+  private showOn(request: HttpRequest, session: ServerSession): void {
+    const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
+    if (get !== undefined || (value !== undefined && value !== null)) return this.sessions.tellOfForeignSession();
+    if (request.session === session) return; // By the accessor of the application.
+    request.session = session;
+    if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', { ...SESSION_ID, configurable: true });
   }
 
   settle(): Promise<void> | undefined {
@@ -168,7 +178,7 @@ export class RequestSession implements ResponseSession {
   private commit(state: SessionState): Promise<void> | undefined {
     const { manager } = this.sessions;
     try {
-      if (this.request.session === null || this.raw.session === null) {
+      if (this.seenRequest.session === null || this.raw.session === null) {
         if (state.phase === 'new' && state.fields.isEmpty) return undefined;
         return manager.destroy(state);
       }
@@ -192,7 +202,7 @@ export class RequestSession implements ResponseSession {
       this.knownId = state.sid;
       expiry = manager.isPermanent(state) ? manager.expiryOf(state) : undefined;
     }
-    addToHead(response, args, transport.headersFor(this.request, this.raw, change, this.knownId, expiry));
+    addToHead(response, args, transport.headersFor(this.seenRequest, this.raw, change, this.knownId, expiry));
   }
 
   /** Remembers that a save failed. @returns the error, for the way to the client. */
@@ -228,10 +238,4 @@ export class RequestSession implements ResponseSession {
 /** Logs an error whose response nobody sees. The name of the logger stands for the prefix of our messages. */
 export function report(error: unknown): void {
   logger.error(String(error instanceof Error ? (error.stack ?? error.message) : error).replace('[ServerSession] ', ''));
-}
-
-function tellOfForeignSession(): void {
-  if (hasToldOfForeignSession) return;
-  hasToldOfForeignSession = true;
-  logger.log('req.session belongs to another library, so it stays as it is; ours is there by @Session() and SessionService.load()');
 }

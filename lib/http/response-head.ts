@@ -28,6 +28,31 @@ export function addToHead(response: ServerResponse, args: unknown[], { setCookie
     response.setHeader('Access-Control-Expose-Headers', appended(response, 'Access-Control-Expose-Headers', expose));
 }
 
+/** Node's response, or Fastify's reply. */
+interface Head {
+  statusCode: number;
+  getHeaders(): OutgoingHttpHeaders;
+  removeHeader(name: string): unknown;
+  setHeader?(name: string, value: OutgoingHttpHeader): unknown;
+  header?(name: string, value: OutgoingHttpHeader): unknown;
+}
+
+/**
+ * Remembers a head while its response waits for a save. A handler may answer and then throw, and filters often answer without a look at
+ * `headersSent`: the first answer goes out as it was.
+ *
+ * @returns what brings the head back.
+ */
+export function keepHead(head: Head): () => void {
+  const { statusCode } = head;
+  const headers = { ...head.getHeaders() };
+  return () => {
+    head.statusCode = statusCode;
+    for (const name in head.getHeaders()) head.removeHeader(name);
+    for (const name in headers) (head.header ?? head.setHeader)!.call(head, name, headers[name]!);
+  };
+}
+
 /** Whether a header is about the body it came with, and wrong beside another one. All others (CORS, security policies …) stay. */
 export function describesBody(name: string): boolean {
   return /^(content-(type|length|encoding|disposition|range|language|location)|transfer-encoding|etag|last-modified|location|accept-ranges|cache-control|expires)$/i.test(

@@ -1,6 +1,15 @@
 import 'reflect-metadata';
-import type { INestApplication, Type } from '@nestjs/common';
-import { Module } from '@nestjs/common';
+import {
+  type INestApplication,
+  type LoggerService,
+  type MiddlewareConsumer,
+  Module,
+  type ModuleMetadata,
+  type NestModule,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
@@ -10,12 +19,25 @@ import { ServerSessionModule, type ServerSessionOptions } from 'nestjs-server-se
 export const ADAPTERS = ['express', 'fastify'] as const;
 export type Adapter = (typeof ADAPTERS)[number];
 
+/** How an application is made: as users do, or by a testing module. The order in which parts meet the adapter differs. */
+export const BOOTS = ['NestFactory.create', 'a testing module'] as const;
+export type Boot = (typeof BOOTS)[number];
+/** Every way to boot on every adapter. */
+export const APPLICATIONS = ADAPTERS.flatMap((adapter) => BOOTS.map((boot) => [adapter, boot] as const));
+
 export interface ApplicationOptions {
   readonly adapter: Adapter;
+  readonly boot?: Boot;
+  /** Something of the framework's own before Nest has it. */
+  readonly prepare?: (adapter: ExpressAdapter | FastifyAdapter) => void;
+  readonly imports?: NonNullable<ModuleMetadata['imports']>;
+  /** Middleware by `consumer.apply`. */
+  readonly middleware?: NonNullable<NestModule['configure']>;
   readonly session?: ServerSessionOptions;
   readonly controllers?: Type[];
-  readonly providers?: Type[];
+  readonly providers?: Provider[];
   readonly trustProxy?: boolean;
+  readonly logger?: LoggerService;
   /** Last changes to the module or the application before it starts. */
   readonly build?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   readonly configure?: (app: INestApplication) => void;
@@ -29,15 +51,25 @@ export interface RunningApplication {
 }
 
 export async function startApplication(options: ApplicationOptions): Promise<RunningApplication> {
-  const { adapter, session = { type: 'memory' }, controllers = [], providers = [], trustProxy = false } = options;
+  const { adapter, boot, session = { type: 'memory' }, controllers = [], providers = [], imports = [], trustProxy = false } = options;
 
-  @Module({ imports: [ServerSessionModule.forRoot(session)], controllers, providers })
-  class TestModule {}
+  @Module({ imports: [ServerSessionModule.forRoot(session), ...imports], controllers, providers })
+  class TestModule implements NestModule {
+    configure(consumer: MiddlewareConsumer): void {
+      options.middleware?.(consumer);
+    }
+  }
 
-  const builder = Test.createTestingModule({ imports: [TestModule] });
-  const module = await (options.build?.(builder) ?? builder).compile();
   const httpAdapter = adapter === 'fastify' ? new FastifyAdapter({ trustProxy }) : new ExpressAdapter();
-  const app = module.createNestApplication(httpAdapter, { logger: false });
+  options.prepare?.(httpAdapter);
+  let app: INestApplication;
+  if (boot === 'NestFactory.create') {
+    app = await NestFactory.create(TestModule, httpAdapter, { logger: options.logger ?? false, abortOnError: false });
+  } else {
+    const builder = Test.createTestingModule({ imports: [TestModule] });
+    const module = await (options.build?.(builder) ?? builder).compile();
+    app = module.createNestApplication(httpAdapter, { logger: options.logger ?? false });
+  }
   if (adapter === 'express' && trustProxy) (app as NestExpressApplication).set('trust proxy', true);
   app.enableShutdownHooks();
   options.configure?.(app);

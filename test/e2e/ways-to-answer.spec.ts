@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   type CanActivate,
   Controller,
@@ -6,6 +6,10 @@ import {
   ForbiddenException,
   Get,
   Injectable,
+  Logger,
+  ParseIntPipe,
+  type PipeTransform,
+  Query,
   Redirect,
   Req,
   Res,
@@ -18,9 +22,9 @@ import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { interval, map, NEVER, of, startWith, take } from 'rxjs';
+import { interval, map, NEVER, of, startWith, take, timer } from 'rxjs';
 import { type ServerSession, Session, SessionService } from 'nestjs-server-session';
-import { ADAPTERS, type RunningApplication, startApplication } from './application.js';
+import { APPLICATIONS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
 import { RecordingRepository } from './recording.repository.js';
 import { eventually } from '../support/eventually.js';
@@ -51,6 +55,31 @@ class RefusingGuard implements CanActivate {
     throw new ForbiddenException();
   }
 }
+
+@Injectable()
+class CountingGuard implements CanActivate {
+  constructor(private readonly sessions: SessionService) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    count(await this.sessions.load(context));
+    return true;
+  }
+}
+
+/** Changes the session as a parameter is looked up, beside another parameter that is refused. */
+class CountingPipe implements PipeTransform {
+  transform(session: ServerSession): ServerSession {
+    count(session);
+    return session;
+  }
+}
+
+/** Loads the session for pages that do not exist. */
+function countMissing(request: { url: string; originalUrl?: string }, _response: unknown, proceed: () => void): void {
+  if (!(request.originalUrl ?? request.url).startsWith('/missing')) return proceed();
+  void missing.sessions!.load(request).then(count).then(proceed);
+}
+const missing: { sessions?: SessionService } = {};
 
 @Controller()
 class WaysController {
@@ -140,6 +169,12 @@ class WaysController {
     count(session);
     return of({ data: 'x' });
   }
+  @Sse('sse-late') lateSse(@Session() session: ServerSession): unknown {
+    return timer(20).pipe(map(() => ({ data: String(count(session)) })));
+  }
+  @Sse('sse-guarded') @UseGuards(CountingGuard) sseGuarded(): unknown {
+    return of({ data: 'x' });
+  }
   @Sse('sse-endless') endlessSse(@Session() session: ServerSession): unknown {
     count(session);
     return NEVER.pipe(startWith({ data: 'x' }));
@@ -152,6 +187,9 @@ class WaysController {
     count(session);
     await sleep(1);
     throw new ForbiddenException();
+  }
+  @Get('pipe-rejects') pipeRejects(@Session(CountingPipe) _session: ServerSession, @Query('n', ParseIntPipe) n: number): number {
+    return n;
   }
   @Get('guarded') @UseGuards(RefusingGuard) guarded(): string {
     return 'never';
@@ -170,7 +208,7 @@ class WaysController {
   }
 }
 
-const STATUS: Record<string, number> = { redirect: 302, throw: 500, reject: 403, guarded: 403 };
+const STATUS: Record<string, number> = { redirect: 302, throw: 500, reject: 403, 'pipe-rejects': 400, guarded: 403, missing: 404 };
 
 const WAYS = [
   'value',
@@ -189,20 +227,33 @@ const WAYS = [
   'pipe',
   'sse',
   'sse-slow',
+  'sse-guarded',
   'throw',
   'reject',
+  'pipe-rejects',
   'guarded',
+  'missing',
   'nest',
   'req',
 ];
 
-describe.each(ADAPTERS)('On %s,', (adapter) => {
+describe.each(APPLICATIONS)('On %s by %s,', (adapter, boot) => {
   const repository = new RecordingRepository();
   let running: RunningApplication;
   let browser: Browser;
 
   beforeAll(async () => {
-    running = await startApplication({ adapter, session: { repository }, controllers: [WaysController], providers: [RefusingGuard] });
+    running = await startApplication({
+      adapter,
+      boot,
+      session: { repository },
+      controllers: [WaysController],
+      providers: [RefusingGuard, CountingGuard],
+      configure: (app) => {
+        missing.sessions = app.get(SessionService);
+        app.use(countMissing);
+      },
+    });
   });
   afterAll(() => running.close());
 
@@ -250,6 +301,15 @@ describe.each(ADAPTERS)('On %s,', (adapter) => {
     expect((await browser.get('one')).text).toBe('0');
     await browser.get('value');
     expect((await browser.get('one')).text).toBe('1');
+  });
+
+  it('server-sent events that begin a session too late say so in the log, and set no cookie', async () => {
+    browser = new Browser(running.url);
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    expect((await browser.get('sse-late')).cookies).toEqual([]);
+    const lines = logged.mock.calls.map(([line]) => String(line));
+    logged.mockRestore();
+    expect(lines).toEqual([expect.stringMatching(/^a session began after the response to GET \/sse-late had.*before the first await/)]);
   });
 
   it('a HEAD request is like a GET', async () => {
