@@ -77,7 +77,10 @@ class CountingPipe implements PipeTransform {
 /** Loads the session for pages that do not exist. */
 function countMissing(request: { url: string; originalUrl?: string }, _response: unknown, proceed: () => void): void {
   if (!(request.originalUrl ?? request.url).startsWith('/missing')) return proceed();
-  void missing.sessions!.load(request).then(count).then(() => proceed());
+  void missing
+    .sessions!.load(request)
+    .then(count)
+    .then(() => proceed());
 }
 const missing: { sessions?: SessionService } = {};
 
