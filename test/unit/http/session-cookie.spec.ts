@@ -49,6 +49,8 @@ describe('A Cookie header', () => {
     ['before twenty of the same name', `session=${ID}${'; session=attacker'.repeat(20)}`],
     ['after a thousand of the same name', `${'session=attacker; '.repeat(1000)}session=${ID}`],
     ['twice', `session=${ID}; session=${ID}`],
+    ['in double quotes', `session="${ID}"`],
+    ['as clients of RFC 2109 send it', `$Version=1; session="${ID}"; $Path="/"; $Domain=".example.org"`],
     ['percent-encoded without need', `session=${ID.replace(/[A-Za-z]/, (letter) => `%${letter.charCodeAt(0).toString(16)}`)}`],
   ])('with the id %s: the id', (_, header) => expect(plain.parse(header).ids).toEqual([ID]));
 
@@ -109,8 +111,10 @@ describe('A signed cookie', () => {
     expect(rotated.parse(`session=${encoded(sign(ID, secret))}`)).toEqual({ ids: [ID], outdated: [ID] });
   });
 
-  it('may come without percent-encoding', () => {
+  it('may come without percent-encoding, and in double quotes', () => {
     expect(rotated.parse(`session=${sign(ID, 'new')}`).ids).toEqual([ID]);
+    expect(rotated.parse(`$Version=1; session="${sign(ID, 'new')}"; $Path="/"`).ids).toEqual([ID]);
+    expect(rotated.parse(`session="${encoded(sign(ID, 'new'))}"`).ids).toEqual([ID]);
   });
 
   it.each([

@@ -31,6 +31,8 @@ describe('The options', () => {
       keyPrefix: 'session:',
       hashIds: true,
       cookie: { name: 'session', domain: undefined, path: '/', httpOnly: true, secure: 'auto', sameSite: 'lax', partitioned: false },
+      transport: { cookie: true, header: undefined },
+      earlyLoad: false,
       touchInterval: 60_000,
       concurrency: 'merge',
       serializer: 'json',
@@ -48,6 +50,10 @@ describe('The options', () => {
   it.each<[ServerSessionOptions, Partial<ResolvedSessionOptions>]>([
     [{ type: 'memory' }, { type: 'memory' }],
     [{ permanent: false }, { permanent: false }],
+    [{ transport: 'cookie' }, { transport: { cookie: true, header: undefined } }],
+    [{ transport: { header: 'X-Session-Id' } }, { transport: { cookie: false, header: 'x-session-id' } }],
+    [{ transport: [{ header: 'x-id' }, 'cookie'] }, { transport: { cookie: true, header: 'x-id' } }],
+    [{ earlyLoad: true }, { earlyLoad: true }],
     [{ lifetime: '20m' }, { lifetime: 1_200_000, touchInterval: 60_000 }],
     [{ lifetime: 20 }, { lifetime: 20_000, touchInterval: 2000 }],
     [{ lifetime: '20' }, { lifetime: 20_000 }],
@@ -260,4 +266,34 @@ describe('A span of time', () => {
     [null, undefined],
     [[20], undefined],
   ])('%j is %j milliseconds', (value, milliseconds) => expect(toMilliseconds(value)).toBe(milliseconds));
+});
+
+describe('How ids travel', () => {
+  it.each<[unknown]>([
+    [[]],
+    ['header'],
+    [['cookie', 'cookie']],
+    [[{ header: 'a' }, { header: 'b' }]],
+    [{ header: '' }],
+    [{ header: 'Set-Cookie' }],
+    [{ header: 'a b' }],
+    [{ header: 'x-id', prefix: 'a' }],
+    [null],
+  ])('may not be %j', (transport) => {
+    expect(faultsOf({ transport: transport as NonNullable<ServerSessionOptions['transport']> })).toEqual([
+      expect.stringMatching(`^'transport' is .*; allowed: 'cookie', { header: 'x-session-id' }`),
+    ]);
+  });
+
+  it('is early by true, false or a function, and by nothing else', () => {
+    expect(faultsOf({ earlyLoad: 'yes' as unknown as boolean })).toEqual([
+      "'earlyLoad' is 'yes'; allowed: true, false or a function of the request",
+    ]);
+  });
+
+  it('has a cookie domain that may be a function, but not beside __Host-', () => {
+    const domain = (): string => 'example.org';
+    expect(faultsOf({ cookie: { domain } })).toEqual([]);
+    expect(faultsOf({ cookie: { domain, name: '__Host-id', secure: true } })).toHaveLength(1);
+  });
 });
