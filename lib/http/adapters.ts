@@ -1,4 +1,4 @@
-import type { ExecutionContext } from '@nestjs/common';
+import { type ExecutionContext, Logger } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
@@ -238,12 +238,31 @@ function accessorOf(name: 'session' | 'sessionID'): { get(this: HttpRequest): un
   return {
     get() {
       const session = sessionOfRequest<RequestSession>(rawOf(this))?.loaded;
+      if (session === undefined && name === 'session' && !hasAdvisedEarlyLoad) adviseEarlyLoad(this);
       return name === 'session' ? session : session?.sid;
     },
     set(value) {
       Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
     },
   };
+}
+
+const logger = new Logger('ServerSession');
+let hasAdvisedEarlyLoad = false;
+
+/**
+ * A middleware that finds no `req.session` most often needs the option `earlyLoad`. But it may be another session library that looks
+ * whether one is there, so the response is waited for.
+ */
+function adviseEarlyLoad(request: HttpRequest): void {
+  hasAdvisedEarlyLoad = true;
+  request.res?.once('close', () => {
+    if (request.session !== undefined) return;
+    logger.warn(
+      'something read req.session before the session was loaded, as Passport does in its middleware: for such libraries set the option ' +
+        "'earlyLoad' to true",
+    );
+  });
 }
 
 function isExecutionContext(source: unknown): source is ExecutionContext {

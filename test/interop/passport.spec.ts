@@ -260,6 +260,6 @@ describe('Passport without the option earlyLoad', () => {
     await app.listen(0, '127.0.0.1');
     const response = await fetch(await app.getUrl());
     await app.close();
-    expect([response.status, lines.join('\n')]).toEqual([500, expect.stringContaining("set the option 'earlyLoad'")]);
+    expect([response.status, lines.join('\n')]).toEqual([500, expect.stringContaining("the option 'earlyLoad'")]);
   });
 });
