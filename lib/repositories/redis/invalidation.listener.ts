@@ -32,9 +32,10 @@ export class InvalidationListener {
     private readonly prefix: string,
     private readonly cache: NearCache,
   ) {
-    const options: RedisOptions & { protocol: 2 } = {
+    const options: RedisOptions & { protocol: 2; replyMapping: 'legacy' } = {
       // With RESP3, which ioredis 6 prefers, the messages would not come through the channel.
       protocol: 2,
+      replyMapping: 'legacy',
       keyPrefix: '',
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
