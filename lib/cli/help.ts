@@ -1,6 +1,6 @@
-export const DESCRIPTION =
-  'Looks after the sessions of an application that uses nestjs-server-session: counts, lists and ends them, removes expired ones, ' +
-  'and creates the SQL table. It shows handles, which name sessions; never ids, which are what browsers sign in with.';
+export const DESCRIPTION = `Looks after the sessions of an application that uses nestjs-server-session: counts, lists and ends them,
+removes expired ones, and creates the SQL table. It shows handles, which name sessions; never ids, which are what
+browsers sign in with.`;
 
 export const AFTER = `
 Where the sessions are:

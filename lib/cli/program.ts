@@ -1,16 +1,7 @@
-import { Command as Program, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Writable } from 'node:stream';
 import { reasonOf, SessionOptionsError } from '../errors.js';
-import { SQL_DATABASE_TYPES } from '../repositories/typeorm/dialects/dialects.js';
-import { isTableName, TABLE_RULE } from '../repositories/typeorm/table-name.js';
-import { isHandle } from '../repositories/session-repository.js';
-import type { Command } from './commands/command.js';
-import { count } from './commands/count.command.js';
-import { list } from './commands/list.command.js';
-import { migrateTable, type PrintOptions, printTable } from './commands/migrate-table.command.js';
-import { purge } from './commands/purge.command.js';
-import { revokeAll } from './commands/revoke-all.command.js';
-import { revoke } from './commands/revoke.command.js';
+import { nameOf, type OptionDefinitions, parseArguments } from './arguments.js';
+import { type CommandDefinition, COMMANDS, type Runtime } from './commands.js';
 import { ExitCode, UsageError } from './exit-code.js';
 import * as help from './help.js';
 import { Output } from './output.js';
@@ -28,118 +19,88 @@ export interface Surroundings {
   readonly version: string;
 }
 
-/** The shortest id that the options allow, and so the shortest text that may begin with a dash and be a handle. */
-const SHORTEST_ID = 22;
+const PROGRAM = 'nestjs-server-session';
+const HELP = ['-h', '--help'];
 
 /** Options that every command has. */
-interface Common {
-  readonly json?: true;
-  readonly module?: string;
-}
+const COMMON: OptionDefinitions = {
+  module: { value: '<file>', description: 'compiled file of a Nest module that imports ServerSessionModule, instead of the environment' },
+  json: { description: 'print JSON' },
+};
 
 /** Runs one command to its end. */
 export async function runCommandLine(surroundings: Surroundings): Promise<ExitCode> {
-  const { stderr } = surroundings;
+  const { args, stdout, stderr, version } = surroundings;
   const say = new Output(stderr, stderr, false);
-  let code: ExitCode = ExitCode.ok;
+  const [name, ...rest] = args;
+  if (name === undefined) {
+    stderr.write(helpOfProgram());
+    return ExitCode.usage;
+  }
+  const definition = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (HELP.some((option) => name === option || rest.includes(option))) {
+    stdout.write(definition === undefined ? helpOfProgram() : helpOf(name, definition));
+    return ExitCode.ok;
+  }
+  if (name === '--version') {
+    stdout.write(`${version}\n`);
+    return ExitCode.ok;
+  }
   try {
-    await createProgram(surroundings, (result) => (code = result)).parseAsync(surroundings.args, { from: 'user' });
-    return code;
+    if (definition === undefined) throw new UsageError(`unknown ${name.startsWith('-') ? 'option' : 'command'} '${name}'`);
+    return await run(definition, rest, surroundings);
   } catch (error) {
-    // It has said what is wrong, or shown the help.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    // The faults of options are a list.
-    if (error instanceof SessionOptionsError) say.remark(error.message);
-    else say.remark(error instanceof UsageError ? `error: ${error.message}` : reasonOf(error));
-    return error instanceof UsageError || error instanceof SessionOptionsError ? ExitCode.usage : ExitCode.failed;
+    const isUsage = error instanceof UsageError;
+    say.remark(isUsage ? `error: ${error.message}\n(--help says more)` : messageOf(error));
+    return isUsage || error instanceof SessionOptionsError ? ExitCode.usage : ExitCode.failed;
   }
 }
 
-function createProgram({ env, cwd, stdout, stderr, version }: Surroundings, onDone: (code: ExitCode) => void): Program {
-  const program = new Program('nestjs-server-session')
-    .description(help.DESCRIPTION)
-    .version(version, '--version', 'print the version')
-    .helpOption('-h, --help', 'print this help, or that of a command')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
-    .showHelpAfterError('(--help says more)')
-    .addHelpText('after', help.AFTER);
-
-  const outputOf = ({ json }: Common): Output => new Output(stdout, stderr, json === true);
-  const perform = async <T>(command: Command<T>, options: T & Common): Promise<void> => {
-    const output = outputOf(options);
-    const source = { module: options.module, env, cwd, warn: (text: string) => output.remark(text) };
-    const progress = new Progress(stderr);
-    onDone(await withSessionStore(source, (store) => command({ ...store, output, progress }, options)));
+function run(definition: CommandDefinition, args: readonly string[], { env, cwd, stdout, stderr }: Surroundings): Promise<ExitCode> {
+  const { options, handles } = parseArguments(args, { ...COMMON, ...definition.options }, definition.takesHandles === true);
+  const { module, json, ...own } = options as { readonly module?: string; readonly json?: true };
+  const output = new Output(stdout, stderr, json === true);
+  const source = { module, env, cwd, warn: (text: string) => output.remark(text) };
+  const progress = new Progress(stderr);
+  const runtime: Runtime = {
+    env,
+    output,
+    perform: (command, given) => withSessionStore(source, (store) => command({ ...store, output, progress }, given)),
   };
-  const define = (name: string, summary: string, after: string): Program =>
-    program
-      .command(name)
-      .description(summary)
-      .option('--module <file>', 'compiled file of a Nest module that imports ServerSessionModule, instead of the environment')
-      .option('--json', 'print JSON')
-      .addHelpText('after', after);
-
-  define('count', 'print how many sessions there are', help.COUNT)
-    .option('--principal <name>', 'only those of this user')
-    .action((options: Common & Parameters<typeof count>[1]) => perform(count, options));
-
-  define('list', 'show sessions, by their handles', help.LIST)
-    .option('--principal <name>', 'only those of this user')
-    .option('--limit <number>', 'about how many at once, 1 to 1000 (default: 50)', toLimit)
-    .option('--cursor <cursor>', 'go on where another page ended')
-    .option('--all', 'all pages')
-    .option('--data', 'show what the sessions hold, too')
-    .action((options: Common & Parameters<typeof list>[1]) => perform(list, options));
-
-  define('revoke', 'end sessions, at once and for every process', help.REVOKE)
-    .argument('<handles...>', 'as list shows them')
-    // One handle in 64 begins with a dash.
-    .allowUnknownOption()
-    .action((handles: string[], options: Common) => perform(revoke, { ...options, handles: handles.map(toHandle) }));
-
-  define('revoke-all', 'end all sessions of a user', help.REVOKE_ALL)
-    .requiredOption('--principal <name>', 'whose')
-    .option('--except <handle>', 'leave this one alone (may be given several times)', addHandle)
-    .action((options: Common & Parameters<typeof revokeAll>[1]) => perform(revokeAll, options));
-
-  define('purge', 'remove expired sessions from stores that do not do so themselves', help.PURGE).action((options: Common) =>
-    perform(purge, options),
-  );
-
-  define('migrate-table', 'create the table of sessions in a SQL database', help.MIGRATE_TABLE)
-    .option('--print', 'print the SQL and change nothing')
-    .addOption(new Option('--type <type>', 'with --print: for which database').choices(SQL_DATABASE_TYPES))
-    .option('--table <name>', 'with --print: the table (default: SESSION_SQLALCHEMY_TABLE, or sessions)', toTable)
-    .action(async (options: Common & PrintOptions & { readonly print?: true }) => {
-      const { type, table = env['SESSION_SQLALCHEMY_TABLE'] || undefined } = options;
-      if (options.print) {
-        onDone(await printTable(outputOf(options), { type, table }, env['SESSION_SQLALCHEMY'] ?? env['SQLALCHEMY_DATABASE_URI']));
-      } else if (type !== undefined || options.table !== undefined) {
-        throw new UsageError('--type and --table go with --print; else the options of the store say which database and table');
-      } else await perform(migrateTable, options);
-    });
-  return program;
+  return definition.run(runtime, own, handles);
 }
 
-function toLimit(text: string): number {
-  const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit < 1 || limit > 1000) throw new InvalidArgumentError('Give a number from 1 to 1000.');
-  return limit;
+function helpOfProgram(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]): [string, string] => [name, summary]);
+  const options: [string, string][] = [
+    ['-h, --help', 'print this help, or that of a command'],
+    ['--version', 'print the version'],
+  ];
+  return [
+    `Usage: ${PROGRAM} <command> [options]`,
+    help.DESCRIPTION,
+    `Commands:\n${table(commands)}`,
+    `Options:\n${table(options)}`,
+    `${help.AFTER.trim()}\n`,
+  ].join('\n\n');
 }
 
-function toTable(text: string): string {
-  if (!isTableName(text)) throw new InvalidArgumentError(`Give ${TABLE_RULE}.`);
-  return text;
+function helpOf(name: string, { summary, details, options, takesHandles }: CommandDefinition): string {
+  const shown = Object.entries({ ...options, ...COMMON }).map(([option, one]): [string, string] => [nameOf(option, one), one.description]);
+  return [
+    `Usage: ${PROGRAM} ${name} [options]${takesHandles ? ' <handles...>' : ''}`,
+    summary,
+    `Options:\n${table([...shown, ['-h, --help', 'print this help']])}`,
+    `${details.trim()}\n`,
+  ].join('\n\n');
 }
 
-function addHandle(text: string, former: readonly string[] = []): readonly string[] {
-  return [...former, toHandle(text)];
+function table(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`).join('\n');
 }
 
-/** @throws UsageError also for what is rather a misspelt option. */
-function toHandle(text: string): string {
-  if (!isHandle(text) || (text.startsWith('-') && text.length < SHORTEST_ID))
-    throw new UsageError(`'${text}' is neither a handle, as list shows them, nor an option`);
-  return text;
+/** The messages of our own errors stand as they are: they have several lines, and nothing secret. */
+function messageOf(error: unknown): string {
+  return error instanceof Error && error.message.startsWith('[ServerSession]') ? error.message : reasonOf(error);
 }

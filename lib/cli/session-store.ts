@@ -1,8 +1,11 @@
 import { type INestApplicationContext, Module } from '@nestjs/common';
 import { ModuleRef, NestFactory } from '@nestjs/core';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { SessionService } from '../admin/session.service.js';
 import { sessionOptionsFromEnv } from '../options/options-from-env.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { FILESYSTEM_DEFAULTS } from '../repositories/filesystem/filesystem.options.js';
 import { ServerSessionModule } from '../server-session.module.js';
 import { UsageError } from './exit-code.js';
 import { loadModuleFile, type NestModule } from './module-file.js';
@@ -34,7 +37,7 @@ export interface SessionStore {
  * @throws UsageError when nobody said where the sessions are, or no other process can see them.
  */
 export async function withSessionStore<T>(source: StoreSource, work: (store: SessionStore) => Promise<T>): Promise<T> {
-  const module = source.module === undefined ? moduleFromEnv(source.env) : await loadModuleFile(source.module, source.cwd);
+  const module = source.module === undefined ? moduleFromEnv(source) : await loadModuleFile(source.module, source.cwd);
   // Nest would otherwise end the process by itself, without a word, since its own logger is off.
   const context = await NestFactory.createApplicationContext(module, { logger: new WarningLogger(source.warn), abortOnError: false });
   try {
@@ -44,10 +47,11 @@ export async function withSessionStore<T>(source: StoreSource, work: (store: Ses
   }
 }
 
-function moduleFromEnv(env: StoreSource['env']): NestModule {
+function moduleFromEnv({ env, cwd }: StoreSource): NestModule {
   const options = sessionOptionsFromEnv(env);
   // Before it is asked for anything: an empty store would look like an answer.
   assertShared(options.type ?? 'null', 'SESSION_TYPE');
+  if (options.type === 'filesystem') assertFolder(options.filesystem?.dir ?? FILESYSTEM_DEFAULTS.dir, cwd);
   // The purge that removes things is the one that is typed.
   const session = ServerSessionModule.forRoot({ storeTimeout: STORE_TIMEOUT, ...options, purge: false });
   @Module({ imports: [session] })
@@ -79,4 +83,10 @@ function assertShared(type: ResolvedSessionOptions['type'], origin: string): voi
   }
   if (type === 'memory')
     throw new UsageError(`${origin} says 'memory': such sessions are inside of the application's process, and no other can see them`);
+}
+
+/** The repository would make the folder: a slip of the pen would look like a store without sessions. */
+function assertFolder(dir: string, cwd: string): void {
+  const folder = resolve(cwd, dir);
+  if (!existsSync(folder)) throw new UsageError(`SESSION_FILE_DIR: there is no folder ${folder}`);
 }

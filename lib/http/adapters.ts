@@ -75,8 +75,9 @@ export function connectAdapter(
   wantsEarly: ((request: HttpRequest) => boolean) | undefined,
 ): void {
   host.init$.subscribe(() => {
-    const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
-    if (adapter === undefined) return;
+    // Null in an application context, which has no server.
+    const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
+    if (adapter == null) return;
     const framework = adapter.getInstance<ExpressLike & FastifyLike>();
     framework[APPLICATION] = sessions;
     if (adapter.getType() === 'fastify') {
@@ -94,9 +95,9 @@ export function connectAdapter(
 
 /** What can be said only when the server exists and the application's own hooks are there: ours comes after them. */
 export function connectServer(host: HttpAdapterHost, sessions: RequestSessions): void {
-  const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+  const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
   const server = adapter?.getHttpServer() as Holder | undefined;
-  if (adapter === undefined || server === undefined) return;
+  if (adapter == null || server === undefined) return;
   server[APPLICATION] = sessions;
   if (adapter.getType() === 'fastify') adapter.getInstance<FastifyLike>().addHook('onSend', commitOnSend);
 }

@@ -92,9 +92,9 @@ describe.each(Object.keys(STORES))('On %s, the command line', (name) => {
     'shows nothing that a terminal would obey',
     async () => {
       await start();
-      await app.loggedIn('eve\u001b]0;owned\u0007');
-      const { stdout } = await run('list', '--principal', 'eve\u001b]0;owned\u0007');
-      expect(stdout).toContain('eve\\u001b]0;owned\\u0007');
+      await app.loggedIn('eve', 'a\u001b]0;owned\u0007\u202etop');
+      const { stdout } = await run('list', '--principal', 'eve', '--data');
+      expect(stdout).toContain('a\\u001b]0;owned\\u0007\\u202etop');
     },
     LIMIT,
   );
@@ -219,15 +219,18 @@ describe('Used wrongly, the command line ends with 2 and says why:', () => {
     ['an unknown option among handles', ['revoke', '--jsno', 'x'], {}, "'--jsno' is neither a handle"],
     ['no handle', ['revoke'], {}, "missing required argument 'handles'"],
     ['no user', ['revoke-all'], {}, "required option '--principal <name>'"],
+    ['a value that is missing', ['list', '--limit'], {}, "option '--limit <number>' needs a value"],
+    ['a value too many', ['list', '--all=yes'], {}, "option '--all' takes no value"],
+    ['an id in the wrong place', ['count', 'x'.repeat(43)], {}, 'too many arguments'],
     ['a limit that is none', ['list', '--limit', '0'], {}, 'a number from 1 to 1000'],
     ['no store', ['count'], {}, 'no store: set SESSION_TYPE'],
     ['a store inside of another process', ['count'], { SESSION_TYPE: 'memory' }, "says 'memory'"],
-    ['a wrong variable', ['count'], { SESSION_TYPE: 'rediss' }, "'type' is 'rediss'"],
+    ['a wrong variable', ['count'], { SESSION_TYPE: 'rediss' }, "'SESSION_TYPE' (option 'type') is 'rediss'"],
     ['a table for what has none', ['migrate-table'], { SESSION_TYPE: 'filesystem' }, "this store is 'filesystem'"],
   ])(
     '%s',
     async (_what, args, env, reason) => {
-      const { code, stdout, stderr } = await cli.run(args, { SESSION_FILE_DIR: join(cli.folder, 'unused'), ...env });
+      const { code, stdout, stderr } = await cli.run(args, { SESSION_FILE_DIR: cli.folder, ...env });
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toContain(reason);
     },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PassThrough } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import { parseArguments } from '../../lib/cli/arguments.js';
 import { harmless } from '../../lib/cli/output.js';
 import { plainValue } from '../../lib/cli/plain-value.js';
 import { Progress } from '../../lib/cli/progress.js';
@@ -72,5 +73,29 @@ describe('Warnings', () => {
     logger.warn('unreadable', 'ServerSession');
     logger.warn('of the application', 'Other');
     expect(remarks).toEqual(['unreadable']);
+  });
+});
+
+describe('What is typed after a command', () => {
+  const definitions = {
+    json: { description: '' },
+    module: { description: '', value: '<file>' },
+    except: { description: '', value: '<handle>', multiple: true as const },
+  };
+  const DASHED = ['-h', '--', '-', '--json'].map((start) => start.padEnd(43, 'A'));
+
+  it('may be handles that begin with a dash, beside options', () => {
+    const parsed = parseArguments(['--json', ...DASHED, 'B'.repeat(43), '--module', 'app.js'], definitions, true);
+    expect(parsed.options).toEqual({ json: true, module: 'app.js' });
+    expect([...parsed.handles].sort()).toEqual([...DASHED, 'B'.repeat(43)].sort());
+  });
+
+  it('may be a handle that begins with a dash as the value of an option', () => {
+    const args = DASHED.flatMap((handle) => ['--except', handle]);
+    expect(parseArguments([...args, '--module=a=b'], definitions, false).options).toEqual({ except: DASHED, module: 'a=b' });
+  });
+
+  it.each([['--constructor'], ['--__proto__'], ['-x'], ['--jsn']])('is refused as an unknown option: %s', (option) => {
+    expect(() => parseArguments([option], definitions, false)).toThrow(`unknown option '${option}'`);
   });
 });

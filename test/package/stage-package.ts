@@ -15,12 +15,13 @@ export interface StagedPackage {
   remove(): Promise<void>;
 }
 
-/** Builds a copy of the package. It lies inside the project, so that it finds the project's dependencies. */
-export async function stagePackage(): Promise<StagedPackage> {
+/** Builds a copy of the package. It lies inside the project, so that it finds the project's dependencies. @param build the command that does it. */
+export async function stagePackage(build: readonly string[] = ['npm', 'run', 'build', '--silent']): Promise<StagedPackage> {
   const cache = join(ROOT, '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'package-'));
   await Promise.all(SOURCES.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
-  await runCommand('npm', ['run', 'build', '--silent'], folder);
+  const [command = '', ...args] = build;
+  await runCommand(command, args, folder);
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
