@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFileSync, type ForkOptions } from 'node:child_process';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FilesystemSessionRepository } from '../../lib/repositories/filesystem/filesystem-session.repository.js';
@@ -41,7 +41,7 @@ describe('The filesystem back end in several processes', () => {
   /** All that is stored, by its folders: what cannot be read is not left out. */
   const storedHandles = async (): Promise<string[]> => {
     const root = join(dir, 'session_3A');
-    const shards = (await readdir(root)).filter((name) => name !== 'tmp');
+    const shards = (await readdir(root)).filter((name) => name.length === 2);
     return (await Promise.all(shards.map((shard) => readdir(join(root, shard))))).flat();
   };
 
@@ -81,6 +81,20 @@ describe('The filesystem back end in several processes', () => {
       expect(stored).toEqual(expect.arrayContaining([...acknowledged.keys()]));
       for (const [handle, n] of acknowledged) expect(Number.parseInt((await textOf(handle)) ?? '', 10)).toBeGreaterThanOrEqual(n);
       expect(acknowledged.size).toBeGreaterThan(100);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'keeps about as many sessions as the threshold says, whichever process makes them',
+    async () => {
+      const tasks = ['a', 'b'].map((name) => start({ do: 'create', dir, name, times: 150, threshold: 60 }));
+      await Promise.all(tasks.map((child) => child.ended()));
+      const stored = await storedHandles();
+      expect(stored.length).toBeGreaterThan(40);
+      expect(stored.length).toBeLessThan(80);
+      // The last one of the process that ended last is the youngest of all.
+      expect(stored.some((handle) => handle.endsWith('-149'))).toBe(true);
     },
     PATIENCE,
   );
@@ -150,8 +164,45 @@ describe('The filesystem back end in several processes', () => {
         expect(await full.delete('filler0')).toBe(true);
         expect(await full.update('handle', large, version, LONG)).toHaveProperty('status', 'updated');
       });
+
+    const crowded = mountTinyDisk();
+    afterAll(() => crowded?.unmount());
+    if (crowded !== undefined)
+      it('sessions can be listed and ended, also against their version, and their user has none left', async () => {
+        const full = new FilesystemSessionRepository({ dir: crowded.path, threshold: 0 }, { keyPrefix: 'session:' });
+        await full.onModuleInit();
+        const record = { payload: Buffer.alloc(1_000, 'y'), principal: 'ann' };
+        await expect(
+          (async () => {
+            for (let index = 0; ; index++) await full.create(`session${index}`, record, LONG);
+          })(),
+        ).rejects.toHaveProperty('code', 'ENOSPC');
+        const { records } = await full.list({ principal: 'ann', limit: 1_000 });
+        expect(records.length).toBeGreaterThan(10);
+        // Each page that a deletion frees is taken at once.
+        const ballast = await open(join(crowded.path, 'ballast'), 'a');
+        for (const [index, { handle, version }] of records.entries()) {
+          await fill(ballast);
+          expect(await full.delete(handle, index % 2 === 0 ? version : undefined)).toBe(true);
+        }
+        await ballast.close();
+        expect([await full.count({}), await full.count({ principal: 'ann' })]).toEqual([0, 0]);
+      });
   });
 });
+
+/** Writes until there is no room left. */
+async function fill(file: FileHandle): Promise<void> {
+  const page = Buffer.alloc(4_096);
+  for (;;) {
+    try {
+      await file.write(page);
+    } catch (error) {
+      expect(error).toHaveProperty('code', 'ENOSPC');
+      return;
+    }
+  }
+}
 
 /** What has no name yet, or none any more. */
 function drafts(dir: string): Promise<string[]> {

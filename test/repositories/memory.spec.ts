@@ -1,4 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ServerSessionModule, SessionService } from 'nestjs-server-session';
 import { describeSessionRepository } from 'nestjs-server-session/testing';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
 
@@ -37,6 +40,22 @@ describe('memory', () => {
     expect(count).toBeLessThan(11);
     expect(await repository.count({ principal: 'ann' })).toBe(count);
     expect(await repository.read('handle99')).toBeDefined();
+  });
+
+  it('keeps as many bytes as the option memory.maxBytes of the module says', async () => {
+    @Module({ imports: [ServerSessionModule.forRoot({ type: 'memory', memory: { maxBytes: 20_000 } })] })
+    class Application {}
+    const app = await NestFactory.create(Application, { logger: false });
+    try {
+      await app.init();
+      const service = app.get(SessionService);
+      for (let index = 0; index < 60; index++) await service.create({ data: { index, text: 'x'.repeat(500) } });
+      const count = await service.count();
+      expect(count).toBeGreaterThan(15);
+      expect(count).toBeLessThan(30);
+    } finally {
+      await app.close();
+    }
   });
 
   it('refuses a session that is larger than maxBytes, and keeps the record before', async () => {

@@ -33,11 +33,17 @@ async function outcome(operation: Promise<unknown>): Promise<string> {
 }
 
 async function run(task: FilesystemTask): Promise<void> {
-  const repository = new FilesystemSessionRepository({ dir: task.dir, threshold: 0 }, { keyPrefix: 'session:' });
+  const threshold = task.do === 'create' ? task.threshold : 0;
+  const repository = new FilesystemSessionRepository({ dir: task.dir, threshold }, { keyPrefix: 'session:' });
   switch (task.do) {
     case 'increment': {
       for (let count = 0; count < task.times; count++)
         await increment(repository, task.handle, (n) => ({ payload: Buffer.from(String(n)) }));
+      return;
+    }
+    case 'create': {
+      for (let index = 0; index < task.times; index++)
+        await repository.create(`${task.name}-${index}`, { payload: Buffer.alloc(10) }, LONG);
       return;
     }
     case 'write-until-killed': {

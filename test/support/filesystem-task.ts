@@ -2,6 +2,7 @@
 export type FilesystemTask = { readonly dir: string } & (
   | { readonly do: 'increment'; readonly handle: string; readonly times: number }
   | { readonly do: 'write-until-killed'; readonly handles: readonly string[]; readonly name: string }
+  | { readonly do: 'create'; readonly name: string; readonly times: number; readonly threshold: number }
   | {
       /** Everything once. */
       readonly do: 'try';
