@@ -170,7 +170,7 @@ describe('The index of principals in files', () => {
 
   it.each(['EMFILE', 'EIO', 'EACCES'])('is not empty where the system answers %s: list and count reject', async (code) => {
     await create('session', 'ann');
-    for (const name of ['readdir', 'open', 'lstat', 'fstat', 'entries'] as const) {
+    for (const name of ['readdir', 'open', 'lstat', 'read', 'entries'] as const) {
       const failing = jest.spyOn(files, name).mockRejectedValue(Object.assign(new Error(code), { code }));
       const answers = await Promise.allSettled([
         repository.list({ principal: 'ann', limit: 10 }),

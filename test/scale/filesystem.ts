@@ -87,7 +87,7 @@ try {
     const file = await files.open(join(dir, `draft${index}`), 'wx', 0o600);
     await files.write(file, payload, 0);
     await files.flush(file);
-    await files.close(file);
+    files.close(file);
     await files.rename(join(dir, `draft${index}`), join(dir, 'file'));
   });
   const read = await each(() => repository.read('session'));

@@ -8,8 +8,9 @@ type Done<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
  */
 export const files = {
   open: (path: string, flags: string | number, mode?: number) => call<number>((done) => fs.open(path, flags, mode, done)),
-  close: (file: number) => call<void>((done) => fs.close(file, done)),
-  fstat: (file: number) => call<fs.Stats>((done) => fs.fstat(file, done)),
+  /** At once: it waits for no disk, and a turn in the pool of threads costs ten times as much. So does `fstat`. */
+  close: (file: number): void => fs.closeSync(file),
+  fstat: (file: number): fs.Stats => fs.fstatSync(file),
   lstat: (path: string) => call<fs.Stats>((done) => fs.lstat(path, done)),
   lstatExact: (path: string) => call<fs.BigIntStats>((done) => fs.lstat(path, { bigint: true }, done)),
   stat: (path: string) => call<fs.Stats>((done) => fs.stat(path, done)),

@@ -251,17 +251,17 @@ export class FilesystemSessionRepository extends SessionRepository implements Li
     const completeSince = (await this.index.completeSince()) ?? -Infinity;
     let removed = 0;
     this.threshold.begin();
-    for await (const { handle, expiry, changedAt } of this.folder.walk(check)) {
+    await this.folder.walk(check, async ({ handle, expiry, changedAt }) => {
       // A writer that found the session alive may still be at work just after its end.
       if (expiry <= begin - WRITER_PATIENCE) {
         if ((await this.remove(handle)) !== undefined) removed++;
-        continue;
+        return;
       }
       this.threshold.add(handle, expiry);
-      if (changedAt < completeSince - OVERLAP) continue;
+      if (changedAt < completeSince - OVERLAP) return;
       const key = PrincipalIndex.keyOf(FileRecord.principalOf(await this.folder.headOf(handle)));
       if (key !== undefined) await this.index.ensure(key, handle);
-    }
+    });
     if (begin - completeSince > UNKNOWN_AFTER) await this.checkIndex(check);
     await this.index.markComplete(begin);
     this.threshold.complete();

@@ -47,9 +47,7 @@ export class PrincipalIndex {
     const path = this.pathOf(key, handle);
     for (let tries = 0; ; tries++) {
       try {
-        const file = await files.open(path, 'a', this.mode);
-        await files.setTimes(file, Date.now()).finally(() => files.close(file));
-        return;
+        return await this.stamp(await files.open(path, 'a', this.mode), Date.now());
       } catch (error) {
         // The last session of the principal may have gone at this moment, and its folder with it.
         if (!isErrno(error, 'ENOENT') || tries === 3) throw error;
@@ -115,7 +113,15 @@ export class PrincipalIndex {
   async markComplete(time: number): Promise<void> {
     const file = await orUndefined('ENOENT', files.open(this.mark, 'a', this.mode));
     // Where there is no folder there are no sessions.
-    if (file !== undefined) await files.setTimes(file, time).finally(() => files.close(file));
+    if (file !== undefined) await this.stamp(file, time);
+  }
+
+  private async stamp(file: number, time: number): Promise<void> {
+    try {
+      await files.setTimes(file, time);
+    } finally {
+      files.close(file);
+    }
   }
 
   private folderOf(key: string): string {

@@ -80,7 +80,7 @@ export class TemporaryFolder {
       await files.setTimes(file, expiry);
       await files.flush(file);
     } finally {
-      await files.close(file);
+      files.close(file);
     }
   }
 }

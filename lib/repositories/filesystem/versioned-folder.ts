@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { files, isErrno, orUndefined } from './files.js';
+import { files, inParallel, isErrno, orUndefined } from './files.js';
 import { TemporaryFolder } from './temporary-folder.js';
 import { listVersions, newestOf, removeSuperseded, settledPath, versionPath, type VersionStat } from './version-files.js';
 
@@ -37,6 +37,8 @@ const TEMPORARY = 'tmp';
 const TOMBSTONE = 'tombstone';
 const SHARD_LENGTH = 2;
 const HEAD_LENGTH = 4_096;
+/** Handles that a walk looks at at the same time: as many as the system calls that Node makes at the same time, so others wait for one. */
+const WALK_WIDTH = 4;
 /** A pipe that somebody put in the place of a session must not hold the reader up. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
@@ -103,10 +105,10 @@ export class VersionedFolder {
       const file = await openToRead(versionPath(folder, version));
       if (file === undefined) continue;
       try {
-        const { mtimeMs, size } = await files.fstat(file);
+        const { mtimeMs, size } = files.fstat(file);
         return { version, content: await readBytes(file, size), expiry: mtimeMs };
       } finally {
-        await files.close(file);
+        files.close(file);
       }
     }
   }
@@ -184,22 +186,21 @@ export class VersionedFolder {
   }
 
   /**
-   * All handles with their state, one at a time. Removes superseded versions and what crashes have left on its way. Opens no
-   * file.
+   * Visits all handles with their state. Removes superseded versions and what crashes have left on its way. Opens no file.
    *
    * @param check throws when the answer is not wanted any more.
    */
-  async *walk(check: () => void): AsyncGenerator<WalkedHandle, void> {
+  async walk(check: () => void, visit: (walked: WalkedHandle) => Promise<void>): Promise<void> {
     for await (const handles of this.handles(check)) {
-      for (const handle of handles) {
+      await inParallel(handles, WALK_WIDTH, async (handle) => {
         check();
         const folder = this.folderOf(handle);
         const versions = await listVersions(folder);
         const newest = await newestOf(folder, versions);
-        if (newest === undefined) continue;
-        yield { handle, ...newest };
+        if (newest === undefined) return;
         if (versions.plain.length + versions.settled.length > 1) await removeSuperseded(folder, versions);
-      }
+        await visit({ handle, ...newest });
+      });
     }
     await this.temporary.purge(Date.now());
   }
@@ -339,7 +340,7 @@ async function readHead(path: string): Promise<Buffer> {
   try {
     return await readBytes(file, HEAD_LENGTH);
   } finally {
-    await files.close(file);
+    files.close(file);
   }
 }
 
