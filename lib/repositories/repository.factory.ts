@@ -1,6 +1,8 @@
 import type { Type } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import type { OptionReader } from '../common/option-reader.js';
+import { reasonOf, redactedError } from '../common/redact.js';
+import { MissingPackageError, SessionOptionsError } from '../errors.js';
 import { BACK_ENDS, type BackEndOptions, type SessionType } from './back-ends.js';
 import { SessionRepository } from './session-repository.js';
 
@@ -46,5 +48,16 @@ export async function createRepository(options: RepositoryChoice, moduleRef: Mod
   if (repository instanceof SessionRepository) return repository;
   if (repository !== undefined) return moduleRef.create(repository);
   const backEnd = await BACK_ENDS[type]();
-  return backEnd.create({ options, moduleRef });
+  try {
+    return await backEnd.create({ options, moduleRef });
+  } catch (error) {
+    // A driver that does not understand a URL keeps it on its error, password included.
+    throw isOurs(error)
+      ? error
+      : new Error(`[ServerSession] type '${type}' cannot begin: ${reasonOf(error)}`, { cause: redactedError(error) });
+  }
+}
+
+function isOurs(error: unknown): boolean {
+  return error instanceof SessionOptionsError || error instanceof MissingPackageError;
 }

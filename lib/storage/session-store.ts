@@ -50,8 +50,8 @@ export type StoredUpdate = { readonly status: 'updated'; readonly version: Sessi
 const MAX_HOPS = 8;
 /** The longest lifetime that an option may have, too: 100 years. */
 const MAX_LIFETIME = 100 * 365.25 * 24 * 60 * 60 * 1000;
-/** What the cursors of all back ends look like, whatever they mean. */
-const CURSOR = /^[\w.:@[\]%-]{1,260}$/;
+/** What the cursors of all back ends look like, whatever they mean. Those of Redis hold the names that a scan found past the end of a page. */
+const CURSOR = /^[\w.:@[\]%~-]{1,20000}$/;
 /** A cursor of a listing that goes through several names of a principal: which one, and the cursor of the back end. */
 const CURSOR_OF_NAME = /^(\d{1,3})\.(.*)$/s;
 
@@ -247,7 +247,8 @@ export class SessionStore {
 
   /** Epoch milliseconds of the end of a session that is not used again. */
   expiryOf({ content, remaining }: StoredSession<SessionContent>): number {
-    const idle = remaining === undefined ? content.accessedAt + this.idleLifetimeOf(content) : Date.now() + remaining;
+    const now = Date.now();
+    const idle = remaining === undefined ? Math.min(content.accessedAt, now) + this.idleLifetimeOf(content) : now + remaining;
     return Math.min(idle, content.deadline ?? idle);
   }
 

@@ -164,7 +164,7 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
   });
 
   it('a log-out that fails does not pretend', async () => {
-    repository.broken.add('update');
+    repository.broken.add('delete');
     const answer = await browser.post('destroy');
     expect([answer.status, browser.jar.size]).toEqual([503, 1]);
   });

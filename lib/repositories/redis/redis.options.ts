@@ -80,5 +80,5 @@ function isRedisClient(value: unknown): boolean {
 }
 
 function isRedisUrl(value: unknown): boolean {
-  return typeof value === 'string' && URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol);
+  return typeof value === 'string' && /^rediss?:\/\//i.test(value) && URL.canParse(value);
 }
