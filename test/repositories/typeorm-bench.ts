@@ -137,6 +137,31 @@ export const FIRST_TABLES: Readonly<Record<SqlType, (table: string) => string[]>
   ],
 };
 
+/**
+ * Fills a table with sessions `h1`, `h2`, … of 5,000 users. Every other one has expired.
+ *
+ * @param payload how many bytes each has.
+ */
+export async function fillTable({ type }: Database, source: DataSource, table: string, rows: number, payload = 10): Promise<void> {
+  const numbers = {
+    postgres: `generate_series(1, ${rows}) AS numbers(i)`,
+    mariadb: `(SELECT seq AS i FROM seq_1_to_${rows}) AS numbers`,
+    'better-sqlite3': `(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) SELECT i FROM n) AS numbers`,
+  }[type];
+  const text = (prefix: string, number: string): string =>
+    type === 'mariadb' ? `CONCAT('${prefix}', ${number})` : `'${prefix}' || ${number}`;
+  const bytes = {
+    postgres: `decode(repeat('78', ${payload}), 'hex')`,
+    mariadb: `REPEAT('x', ${payload})`,
+    'better-sqlite3': `zeroblob(${payload})`,
+  }[type];
+  const expiry = `CASE WHEN i % 2 = 0 THEN i ELSE ${Date.now() + 86_400_000} + i END`;
+  await source.query(`
+    INSERT INTO ${source.driver.escape(table)} (id, version, payload, expires_at, principal, purge_at)
+    SELECT ${text('session:h', 'i')}, 1, ${bytes}, ${expiry}, ${text('user', 'i % 5000')}, ${expiry} FROM ${numbers}`);
+  await source.query(type === 'mariadb' ? `ANALYZE TABLE ${source.driver.escape(table)}` : `ANALYZE ${source.driver.escape(table)}`);
+}
+
 /** Notes every statement that TypeORM gives to its driver. */
 export class StatementLog implements Logger {
   readonly statements: string[] = [];

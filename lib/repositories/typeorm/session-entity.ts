@@ -69,7 +69,7 @@ export class SessionEntitySchema {
         principal: { type: 'varchar', nullable: true },
         purge_at: { type: 'bigint', default: 0 },
       },
-      indices: [indexOf(tableName, 'principal', ['principal', 'id']), indexOf(tableName, 'purge_at', ['purge_at'])],
+      indices: [indexOf(tableName, 'principal', ['principal', 'id']), indexOf(tableName, 'purge_at', ['purge_at', 'id'])],
     };
   }
 }

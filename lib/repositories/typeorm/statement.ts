@@ -1,7 +1,7 @@
 import type { SqlValue } from './dialects/dialect.js';
 
 /** The parameters that statements have. Drivers want them by position, and each has its own way to write that. */
-const PARAMETERS = ['id', 'version', 'base', 'payload', 'principal', 'ttl', 'prefix', 'after', 'end', 'from'] as const;
+const PARAMETERS = ['id', 'version', 'base', 'payload', 'principal', 'ttl', 'after', 'end', 'from'] as const;
 
 type ParameterName = (typeof PARAMETERS)[number];
 export type StatementValues = { readonly [name in ParameterName]?: SqlValue };

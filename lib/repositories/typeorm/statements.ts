@@ -4,12 +4,10 @@ import type { Dialect } from './dialects/dialect.js';
 import { Statement } from './statement.js';
 import { quotePath, type TableName } from './table-name.js';
 
-/** A row to purge, or to look at again later. */
+/** A row that the purge has to look at. */
 export interface DueRow {
   readonly id: string;
   readonly purge_at: number | string;
-  /** 1 when it has expired. */
-  readonly expired: number | string;
 }
 
 /**
@@ -48,7 +46,7 @@ export class Statements {
     dataSource: SqlDataSource,
     private readonly dialect: Dialect,
     table: TableName,
-    private readonly prefix: string,
+    prefix: string,
   ) {
     const { now, least, isPrincipal, hasReturning } = dialect;
     this.dataSource = dataSource as unknown as DataSource;
@@ -94,30 +92,28 @@ export class Statements {
   }
 
   /**
-   * The rows that the purge has to look at, from a `purge_at` on. The prefix is compared in a way that serves no index: the primary
-   * key would lead through all rows.
+   * The rows that the purge has to look at, of all applications that share the table, behind the row `:from`, `:after`. The index alone
+   * tells, and no condition leads the database to the primary key, and through all rows.
    */
   due(limit: number): Statement {
-    const { now } = this.dialect;
-    const isExpired = `CASE WHEN expires_at <= ${now} THEN 1 ELSE 0 END AS expired`;
     return Statement.from(
-      this.select(['id', 'purge_at', isExpired])
-        .where(`purge_at >= :from AND purge_at <= ${now}`)
-        .andWhere(`substr(id, 1, ${[...this.prefix].length}) = :prefix AND ${this.isOurs}`)
+      this.select(['id', 'purge_at'])
+        .where(`purge_at >= :from AND purge_at <= ${this.dialect.startOfStatement}`)
+        .andWhere('(purge_at > :from OR id > :after)')
         .orderBy('purge_at')
+        .addOrderBy('id')
         .limit(limit),
     );
   }
 
   /** Deletes those of the rows that have expired. */
   removeDue(ids: readonly string[]): Statement {
-    const free = this.dialect.isOneOfFree(this.quoted);
-    return this.writeDelete(`${free} AND expires_at <= ${this.dialect.now}`, ids);
+    return this.writeDelete(`${this.dialect.isOneOfFree(this.quoted)} AND expires_at <= ${this.dialect.now}`, ids);
   }
 
-  /** Lets the purge look at rows again when they expire, as things stand. */
+  /** Lets the purge look at the others again when they expire, as things stand. */
   postpone(ids: readonly string[]): Statement {
-    return this.writeUpdate({ purge_at: 'expires_at' }, this.dialect.isOneOfFree(this.quoted), '', ids);
+    return this.writeUpdate({ purge_at: 'expires_at' }, `${this.dialect.isOneOfFree(this.quoted)} AND ${this.isAlive}`, '', ids);
   }
 
   private select(columns: readonly string[]): SelectQueryBuilder<ObjectLiteral> {

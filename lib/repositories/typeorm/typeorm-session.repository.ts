@@ -25,6 +25,7 @@ import type { TypeormSessionOptions } from './typeorm.options.js';
 const LONGEST_PRINCIPAL = 512;
 /** The next character after the last one that a handle can have. */
 const AFTER_HANDLES = '{';
+const HANDLE = /^[A-Za-z0-9_-]+$/;
 const PURGE_BATCH = 500;
 /** To count all rows may take that much longer than an operation on one of them. */
 const PATIENCE = 10;
@@ -144,15 +145,16 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
     const { statements, connection } = this.opened;
     const due = statements.due(PURGE_BATCH);
     // Each batch is an operation with a time and a connection of its own, and lets others have their turn in between.
-    for (let removed = 0, from = 0; ;) {
+    for (let removed = 0, from = 0, after = ''; ;) {
       const { rows } = await connection.use(async (session) => {
-        const batch = await session.run<DueRow>(due, { from, prefix: this.prefix });
-        removed += await purge(session, statements, batch.rows);
+        const batch = await session.run<DueRow>(due, { from, after });
+        const ids = batch.rows.map(({ id }) => id).filter((id) => this.isOurs(id));
+        if (ids.length > 0) removed += await purge(session, statements, ids);
         return batch;
       });
-      // What is left before the last row belongs to others.
-      from = Number(rows.at(-1)?.purge_at ?? from);
-      if (rows.length < PURGE_BATCH) return removed;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PURGE_BATCH) return removed;
+      [from, after] = [Number(last.purge_at), last.id];
       await nextTurn();
     }
   }
@@ -160,6 +162,11 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
   private get opened(): OpenDatabase {
     if (this.database === undefined) throw new Error('[ServerSession] the typeorm back end is used before onModuleInit');
     return this.database;
+  }
+
+  /** Another application's prefix may begin with ours, but what follows is no handle then. */
+  private isOurs(id: string): boolean {
+    return id.startsWith(this.prefix) && HANDLE.test(id.slice(this.prefix.length));
   }
 
   /** @returns false when the id is taken. */
@@ -180,11 +187,10 @@ export class TypeormSessionRepository extends SessionRepository implements Lista
 }
 
 /** Deletes what has expired. What still lives was used since the purge was to look at it, and comes up again when it expires. */
-async function purge(session: SqlSession, statements: Statements, rows: readonly DueRow[]): Promise<number> {
-  const idsOf = (isExpired: boolean): string[] => rows.filter(({ expired }) => (Number(expired) === 1) === isExpired).map(({ id }) => id);
-  const [expired, living] = [idsOf(true), idsOf(false)];
-  if (living.length > 0) await session.run(statements.postpone(living));
-  return expired.length > 0 ? (await session.run(statements.removeDue(expired))).affected : 0;
+async function purge(session: SqlSession, statements: Statements, ids: readonly string[]): Promise<number> {
+  const { affected } = await session.run(statements.removeDue(ids));
+  if (affected < ids.length) await session.run(statements.postpone(ids));
+  return affected;
 }
 
 function toStoredRecord({ version, payload, principal, remaining }: SessionRow): StoredRecord {

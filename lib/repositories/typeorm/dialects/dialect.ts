@@ -32,6 +32,8 @@ export interface Dialect {
 
   /** Milliseconds since 1970 by the clock of the database, independent of any time zone. */
   readonly now: string;
+  /** The same at the start of the statement: the planner can tell beforehand how many rows are older. */
+  readonly startOfStatement: string;
   /** The function that gives the least of its arguments. */
   readonly least: string;
   /** A condition: the column `principal` is exactly `:principal`. */

@@ -23,6 +23,9 @@ interface Pool {
   on(event: 'connection', listener: (connection: object) => void): void;
 }
 
+// Not UNIX_TIMESTAMP(NOW()): that goes through the time zone of the connection, where an hour comes twice in autumn.
+const NOW = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000`;
+
 const quote = (name: string): string => `\`${name}\``;
 
 /** MySQL and MariaDB. */
@@ -31,8 +34,8 @@ export const mysqlDialect: Dialect = {
   driver: 'mysql2',
   ownOptions: (timeout) => ({ connectTimeout: timeout }),
 
-  // Not UNIX_TIMESTAMP(NOW()): that goes through the time zone of the connection, where an hour comes twice in autumn.
-  now: `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000`,
+  now: NOW,
+  startOfStatement: NOW,
   least: 'LEAST',
   // The collation tells case and accents apart, but not how many spaces stand at the end.
   isPrincipal: 'principal = :principal AND CHAR_LENGTH(principal) = CHAR_LENGTH(:principal)',
@@ -56,7 +59,7 @@ export const mysqlDialect: Dialect = {
   \`principal\` varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
   \`purge_at\` bigint NOT NULL DEFAULT 0,
   KEY \`${table.name}_principal_idx\` (\`principal\`, \`id\`),
-  KEY \`${table.name}_purge_at_idx\` (\`purge_at\`)
+  KEY \`${table.name}_purge_at_idx\` (\`purge_at\`, \`id\`)
 ) ENGINE = InnoDB`,
   ],
   // MariaDB has IF EXISTS for these, MySQL does not.
@@ -65,7 +68,7 @@ export const mysqlDialect: Dialect = {
     return [
       `ALTER TABLE ${path} MODIFY \`principal\` varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
       `ALTER TABLE ${path} ADD COLUMN \`purge_at\` bigint NOT NULL DEFAULT 0`,
-      `CREATE INDEX \`${table.name}_purge_at_idx\` ON ${path} (\`purge_at\`)`,
+      `CREATE INDEX \`${table.name}_purge_at_idx\` ON ${path} (\`purge_at\`, \`id\`)`,
       `DROP INDEX \`${table.name}_expires_at_idx\` ON ${path}`,
     ];
   },

@@ -31,6 +31,7 @@ export const postgresDialect: Dialect = {
   // The moment itself, and not the start of the transaction or of the statement, which may have waited for a lock. In a subquery,
   // because an index serves only what is the same for all rows.
   now: '(SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)',
+  startOfStatement: 'floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint',
   least: 'LEAST',
   isPrincipal: 'principal = :principal',
   isHandleFrom: (start) => `substr(id, ${start}) ~ '^[A-Za-z0-9_-]+$'`,
@@ -57,7 +58,7 @@ export const postgresDialect: Dialect = {
   "purge_at" bigint NOT NULL DEFAULT 0
 )`,
       `CREATE INDEX IF NOT EXISTS "${table.name}_principal_idx" ON ${path} ("principal", "id")`,
-      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at")`,
+      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at", "id")`,
     ];
   },
   upgradeStatements: (table) => {
@@ -65,7 +66,7 @@ export const postgresDialect: Dialect = {
     return [
       `ALTER TABLE ${path} ALTER COLUMN "principal" TYPE varchar(512) COLLATE "C"`,
       `ALTER TABLE ${path} ADD COLUMN IF NOT EXISTS "purge_at" bigint NOT NULL DEFAULT 0`,
-      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at")`,
+      `CREATE INDEX IF NOT EXISTS "${table.name}_purge_at_idx" ON ${path} ("purge_at", "id")`,
       `DROP INDEX IF EXISTS ${quotePath(quote, { ...table, name: `${table.name}_expires_at_idx` })}`,
     ];
   },

@@ -24,6 +24,8 @@ class ConnectionBusyError extends Error {
 /** How long SQLite itself may wait for another process, in milliseconds: this process stands still meanwhile. */
 const LONGEST_STANDSTILL = 20;
 
+const NOW = `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`;
+
 const quote = (name: string): string => `"${name}"`;
 const prepared = new WeakMap<Database, WeakMap<Statement, Prepared>>();
 
@@ -33,7 +35,8 @@ export const sqliteDialect: Dialect = {
   driver: 'better-sqlite3',
   ownOptions: () => ({ timeout: LONGEST_STANDSTILL }),
 
-  now: `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
+  now: NOW,
+  startOfStatement: NOW,
   least: 'min',
   isPrincipal: 'principal = :principal',
   isHandleFrom: (start) => `length(id) >= ${start} AND substr(id, ${start}) NOT GLOB '*[^A-Za-z0-9_-]*'`,
@@ -53,11 +56,11 @@ export const sqliteDialect: Dialect = {
 )`,
     // Here the index has the schema, and the table must not.
     `CREATE INDEX IF NOT EXISTS ${quotePath(quote, { ...table, name: `${table.name}_principal_idx` })} ON "${table.name}" ("principal", "id")`,
-    `CREATE INDEX IF NOT EXISTS ${quotePath(quote, { ...table, name: `${table.name}_purge_at_idx` })} ON "${table.name}" ("purge_at")`,
+    `CREATE INDEX IF NOT EXISTS ${quotePath(quote, { ...table, name: `${table.name}_purge_at_idx` })} ON "${table.name}" ("purge_at", "id")`,
   ],
   upgradeStatements: (table) => [
     `ALTER TABLE ${quotePath(quote, table)} ADD COLUMN "purge_at" integer NOT NULL DEFAULT 0`,
-    `CREATE INDEX IF NOT EXISTS ${quotePath(quote, { ...table, name: `${table.name}_purge_at_idx` })} ON "${table.name}" ("purge_at")`,
+    `CREATE INDEX IF NOT EXISTS ${quotePath(quote, { ...table, name: `${table.name}_purge_at_idx` })} ON "${table.name}" ("purge_at", "id")`,
     `DROP INDEX IF EXISTS ${quotePath(quote, { ...table, name: `${table.name}_expires_at_idx` })}`,
   ],
 
