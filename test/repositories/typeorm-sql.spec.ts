@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
 import { DataSource, EntitySchema } from 'typeorm';
 import type { TypeormSessionOptions } from '../../lib/repositories/typeorm/typeorm.options.js';
 import type { TypeormSessionRepository } from '../../lib/repositories/typeorm/typeorm-session.repository.js';
@@ -185,13 +186,62 @@ for (const { database, inZone, setZone, touch } of PLACES) {
       expect(await repository.create('a', record('1', 'x'.repeat(512)), LONG)).toBe('1');
     });
 
+    it('lets no principal and no cursor that is not a string reach a query', async () => {
+      const repository = await open({ dataSource: app, table });
+      await repository.create('a', record('1', 'ann'), LONG);
+      log.take();
+      for (const value of [0, 1, true, null, { $ne: null }, ['ann'], Symbol('ann')] as unknown as string[]) {
+        await expect(repository.count({ principal: value })).rejects.toThrow(TypeError);
+        await expect(repository.list({ principal: value, limit: 10 })).rejects.toThrow('a principal or a cursor is a string; given: ');
+        await expect(repository.list({ cursor: value, limit: 10 })).rejects.toThrow(TypeError);
+        if (value !== null) await expect(repository.create('b', record('1', value), LONG)).rejects.toThrow(TypeError);
+      }
+      expect(log.take()).toEqual([]);
+    });
+
+    it('tells principals apart by case, accents and spaces, and finds none by a part', async () => {
+      const repository = await open({ dataSource: app, table });
+      await repository.create('a', record('1', 'José'), LONG);
+      for (const other of ['josé', 'Jose', 'José ', ' José', 'Jos%', 'José\0', 'Jose\u0301', '']) {
+        expect(await repository.count({ principal: other }).catch(() => 0)).toBe(0);
+      }
+      expect(await repository.count({ principal: 'José' })).toBe(1);
+    });
+
+    it('shows its statements to the logger of the DataSource, and nothing of a session', async () => {
+      const logged: unknown[] = [];
+      const note = (...all: unknown[]): void =>
+        void logged.push(...all.filter((one) => typeof one !== 'object' || !('broadcaster' in (one ?? {}))));
+      const logger = { logQuery: note, logQueryError: note, logQuerySlow: note, logSchemaBuild: note, logMigration: note, log: note };
+      const chatty = await database.connect({ logger, logging: 'all', maxQueryExecutionTime: 1 });
+      try {
+        const repository = await open({ dataSource: chatty, table });
+        await repository.create('secret-handle', record('secret-data', 'secret-ann'), LONG);
+        await repository.read('secret-handle', LONG);
+        await repository.list({ principal: 'secret-ann', limit: 10 });
+        await chatty.query(`DROP TABLE ${chatty.driver.escape(table)}`);
+        await expect(repository.update('secret-handle', record('secret-data'), '1', LONG)).rejects.toThrow();
+      } finally {
+        await chatty.destroy();
+      }
+      expect(inspect(logged, { depth: 20 })).toMatch(/INSERT INTO/);
+      expect(inspect(logged, { depth: 20 })).not.toMatch(/secret/);
+    });
+
     it('says nothing of a session in its errors', async () => {
       const repository = await open({ dataSource: app, table });
       await app.query(`DROP TABLE ${app.driver.escape(table)}`);
       const error = await repository.create('secret-handle', record('secret-data', 'ann'), LONG).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(Error);
-      expect(JSON.stringify([error, (error as Error).message, (error as Error).cause])).not.toMatch(/secret/);
+      expect(inspect(error, { depth: 20, showHidden: true })).not.toMatch(/secret/);
     });
+
+    it('counts for ten times storeTimeout, and not longer', async () => {
+      const repository = await open({ dataSource: app, table }, { storeTimeout: '300ms' });
+      expect(await withSlowStatements(repository, 600, () => repository.count({}))).toBe(0);
+      await expect(withSlowStatements(repository, 600, () => repository.read('a'))).rejects.toThrow('did not answer within 300 ms');
+      await expect(withSlowStatements(repository, 4000, () => repository.count({}))).rejects.toThrow('did not answer within 3000 ms');
+    }, 30_000);
 
     it('makes the table again when it was dropped', async () => {
       const repository = await open({ dataSource: app, table });
@@ -280,3 +330,18 @@ describe('sessions in a SQLite file alone', () => {
     await repository.onApplicationShutdown();
   }, 60_000);
 });
+
+/** Lets each statement of a repository take a while longer. */
+async function withSlowStatements<T>(repository: TypeormSessionRepository, delay: number, work: () => Promise<T>): Promise<T> {
+  const { dialect } = (repository as unknown as { database: { dialect: { execute: (...all: unknown[]) => Promise<unknown> } } }).database;
+  const { execute } = dialect;
+  dialect.execute = async (...all) => {
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    return execute(...all);
+  };
+  try {
+    return await work();
+  } finally {
+    dialect.execute = execute;
+  }
+}

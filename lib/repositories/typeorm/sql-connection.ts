@@ -143,14 +143,9 @@ export class SqlConnection {
     }
   }
 
+  /** One that the pool did not tell of is from before the pool was watched. */
   private isStale(connection: object): boolean {
-    let openedAt = this.openedAt.get(connection);
-    if (openedAt === undefined) {
-      // From before the pool was watched; or, where it cannot be watched, perhaps a new one.
-      openedAt = this.isPoolWatched ? 0 : performance.now();
-      this.openedAt.set(connection, openedAt);
-    }
-    return openedAt < this.renewedAt;
+    return (this.openedAt.get(connection) ?? 0) < this.renewedAt;
   }
 
   /**
@@ -162,7 +157,8 @@ export class SqlConnection {
    */
   private renew(connection: object): boolean {
     const now = performance.now();
-    if (now - (this.openedAt.get(connection) ?? now) < this.timeout) return false;
+    // Where the pool does not tell of new connections, they would count as old ones; SQLite has one connection for ever.
+    if (!this.isPoolWatched || now - (this.openedAt.get(connection) ?? 0) < this.timeout) return false;
     this.renewedAt = now;
     return true;
   }
