@@ -1,8 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import Database from 'better-sqlite3';
+import { createRequire } from 'node:module';
 import type { DataSource } from 'typeorm';
 import type { TypeormSessionRepository } from '../../lib/repositories/typeorm/typeorm-session.repository.js';
 import { openRepository, sqlite } from './typeorm-bench.js';
+
+/** What is used of better-sqlite3, which has no types of its own. */
+interface Connection {
+  readonly inTransaction: boolean;
+  exec(text: string): void;
+  pragma(text: string, options?: { simple: true }): unknown;
+  close(): void;
+}
+const Database = createRequire(import.meta.url)('better-sqlite3') as new (path: string) => Connection;
 
 const LONG = 600_000;
 const record = (text: string) => ({ payload: Buffer.from(text) });
@@ -12,7 +21,7 @@ describe.each(['the DataSource of the application', 'a DataSource of its own'])(
   const isShared = whose.includes('application');
   let app: DataSource;
   let repository: TypeormSessionRepository;
-  let other: Database.Database;
+  let other: Connection;
 
   beforeEach(async () => {
     await database.start();
@@ -57,7 +66,7 @@ describe.each(['the DataSource of the application', 'a DataSource of its own'])(
 
   it('leaves the time that the application has set for its own statements as it was', async () => {
     const runner = app.createQueryRunner();
-    const connection = (await runner.connect()) as Database.Database;
+    const connection = (await runner.connect()) as Connection;
     const before = connection.pragma('busy_timeout', { simple: true });
     await repository.create('a', record('1'), LONG);
     other.exec('BEGIN IMMEDIATE');
@@ -69,7 +78,7 @@ describe.each(['the DataSource of the application', 'a DataSource of its own'])(
     await repository.create('a', record('x'.repeat(3000)), LONG);
     await repository.create('b', record('x'.repeat(3000)), LONG);
     const runner = (isShared ? app : ownDataSource(repository)).createQueryRunner();
-    const connection = (await runner.connect()) as Database.Database;
+    const connection = (await runner.connect()) as Connection;
     connection.pragma(`max_page_count = ${Number(connection.pragma('page_count', { simple: true }))}`);
     await expect(repository.create('c', record('x'.repeat(60_000)), LONG)).rejects.toThrow('full');
     await expect(repository.update('a', record('x'.repeat(60_000)), '1', LONG)).rejects.toThrow('full');
