@@ -29,7 +29,7 @@ export default {
   // Fetches the servers that are missing, once, and says at the end what the tests ran on.
   globalSetup: '<rootDir>/test/servers/global-setup.ts',
   globalTeardown: '<rootDir>/test/servers/global-teardown.ts',
-  reporters: ['default', '<rootDir>/test/count-reporter.js'],
+  reporters: ['default', '<rootDir>/test/package/constellation-table.js', '<rootDir>/test/count-reporter.js'],
   testTimeout: 60_000,
   maxWorkers: 2,
 };

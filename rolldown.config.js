@@ -8,7 +8,6 @@ const LIBRARY = {
   'interop/index': 'lib/interop/index.ts',
 };
 
-/** Few files load faster than many: one for each entry, one for each back end, and what they share. */
 const SHARED = {
   platform: 'node',
   tsconfig: 'tsconfig.build.json',
@@ -16,18 +15,25 @@ const SHARED = {
   external: /^(?!@oxc-project\/runtime)[@\w]/,
 };
 
+/** Few files load faster than many: one for each entry, one for all that every application needs, and one for each back end. */
+const CHUNKS = {
+  chunkFileNames: 'chunks/[name].js',
+  // With all that it imports.
+  codeSplitting: { groups: [{ name: 'core', test: /\/lib\/index\.ts$/ }] },
+};
+
 export default defineConfig([
   {
     ...SHARED,
     // The command line is built together with the library: both use the same classes, and so does an application that it loads.
     input: { ...LIBRARY, 'cli/main': 'lib/cli/main.ts' },
-    output: { dir: 'dist', format: 'esm', chunkFileNames: 'chunks/[name].js' },
+    output: { ...CHUNKS, dir: 'dist', format: 'esm' },
   },
   {
     ...SHARED,
     input: LIBRARY,
     // Jest cannot run import() in CommonJS: there it becomes a call of require(), which is as lazy.
-    output: { dir: 'dist/cjs', format: 'cjs', chunkFileNames: 'chunks/[name].js', dynamicImportInCjs: false },
+    output: { ...CHUNKS, dir: 'dist/cjs', format: 'cjs', dynamicImportInCjs: false },
     plugins: [commonjsScope()],
   },
 ]);

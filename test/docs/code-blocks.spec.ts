@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { BlockCompiler, type BlockModule, codeBlocks, transpile } from './code-blocks.js';
+import { BlockCompiler, type BlockModule, codeBlocks, importsOf, transpile } from './code-blocks.js';
 
 /**
  * Every `ts` block of README and docs is a module of its own. What it does not import it takes from `prelude/packages.ts`, and what
  * stands elsewhere in the application from `prelude/application.ts`. A block may also be the members of a class, or the options of
- * `forRoot` with or without their braces; `{ … }` stands for a body that is left out.
+ * `forRoot` with or without their braces; `{ … }` stands for a body that is left out. One that others of its page import
+ * begins with its name, as in `// cart.controller.ts`.
  */
 const blocks = await codeBlocks();
 let modules: BlockModule[];
@@ -35,8 +36,7 @@ describe('A code block of the docs', () => {
 
 /** Runs a block; an application that it starts listens on a free port, answers, and is closed. */
 async function run(source: string): Promise<void> {
-  const packages = new Map<string, unknown>();
-  for (const [, name = ''] of source.matchAll(/\bfrom '([^']+)'|^import '([^']+)'/gm)) packages.set(name, await import(name));
+  const packages = await importsOf(source);
   const exports: { app?: INestApplication } = {};
   const body = `${transpile(source).replace(/\.listen\(\d+/, '.listen(0')}\nif (typeof app === 'object') exports.app = app;`;
   const AsyncFunction = Object.getPrototypeOf(run).constructor as new (...code: string[]) => (...args: unknown[]) => Promise<void>;

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
 import { ROOT } from '../package/paths.js';
 
@@ -11,6 +11,8 @@ export const APPLICATION = join(ROOT, 'test/docs/prelude/application.ts');
 export interface CodeBlock {
   /** Page and line, as in `docs/redis.md:13`. */
   readonly place: string;
+  /** What other blocks of its page import it as: the name in its first line, as in `// cart.controller.ts`. */
+  readonly name: string | undefined;
   readonly code: string;
 }
 
@@ -27,7 +29,8 @@ export async function codeBlocks(): Promise<CodeBlock[]> {
     for (const match of content.matchAll(/^( *)```ts\b.*\n([\s\S]*?)^\1```/gm)) {
       const [, indent = '', code = ''] = match;
       const line = content.slice(0, match.index).split('\n').length;
-      found.push({ place: `${page}:${line}`, code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), '') });
+      const name = /^\/\/ (\S+\.ts)$/m.exec(code.split('\n', 1)[0] ?? '')?.[1];
+      found.push({ place: `${page}:${line}`, name, code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), '') });
     }
   }
   return found;
@@ -36,6 +39,7 @@ export async function codeBlocks(): Promise<CodeBlock[]> {
 /** A block as a module of its own. */
 export interface BlockModule {
   readonly place: string;
+  readonly name: string | undefined;
   /** Where the compiler is told that it lies. */
   readonly path: string;
   readonly source: string;
@@ -68,7 +72,7 @@ export class BlockCompiler {
   }
 
   /** The block with the imports that it leaves out, and with a class or an object literal around it where it is part of one. */
-  complete({ place, code }: CodeBlock): BlockModule {
+  complete({ place, name, code }: CodeBlock): BlockModule {
     const shortened = code.replaceAll('{ … }', '{}');
     const forms = [
       shortened,
@@ -78,15 +82,17 @@ export class BlockCompiler {
     ];
     const body = forms.find((form) => ts.transpileModule(form, { reportDiagnostics: true }).diagnostics?.length === 0) ?? shortened;
     const used = identifiersOf(body);
-    const imports = [...this.names].map(([file, names]) => ({ file, left: [...used].filter((name) => names.has(name)) }));
+    const imports = [...this.names].map(([file, names]) => ({ file, left: [...used].filter((identifier) => names.has(identifier)) }));
     const header = imports.map(({ file, left }) => `import { ${left.join(', ')} } from '${specifierOf(file)}';`).join(' ');
     const needsApplication = imports.some(({ file, left }) => file === APPLICATION && left.length > 0);
-    const path = join(ROOT, `test/docs/${place.replaceAll(/[^\w]/g, '-')}.ts`);
+    const [page = '', line = ''] = place.split(':');
+    const path = join(ROOT, 'test/docs', page.replaceAll(/\W/g, '-'), name ?? `line-${line}.ts`);
     return {
       place,
+      name,
       path,
       source: `${header} export {};\n${body}`,
-      runs: !needsApplication && !/\b(describe|it|test)\(|\bnew [A-Z]\w*(Client|Redis)\b/.test(body),
+      runs: !needsApplication && !/\b(describe|it|test|describeSessionRepository)\(|\bnew [A-Z]\w*(Client|Redis)\b/.test(body),
     };
   }
 
@@ -103,7 +109,9 @@ export class BlockCompiler {
 
   private makeHost(): ts.CompilerHost {
     const host = ts.createCompilerHost(this.options);
-    const { fileExists, getSourceFile } = host;
+    const { fileExists, getSourceFile, directoryExists } = host;
+    host.directoryExists = (folder) =>
+      [...this.sources.keys()].some((file) => dirname(file) === folder) || (directoryExists?.call(host, folder) ?? true);
     host.fileExists = (file) => this.sources.has(file) || fileExists.call(host, file);
     host.getSourceFile = (file, target, ...rest) => {
       const source = this.sources.get(file);
@@ -116,15 +124,28 @@ export class BlockCompiler {
   }
 }
 
-/** The blocks are told to lie in this folder. */
+/** The blocks are told to lie in a folder for each page. */
 function specifierOf(file: string): string {
-  return `./${relative(join(ROOT, 'test/docs'), file).replace(/\.ts$/, '.js')}`;
+  return `../${relative(join(ROOT, 'test/docs'), file).replace(/\.ts$/, '.js')}`;
 }
 
-/** A module as a function body, for `new AsyncFunction('exports', 'require', …)`. */
+/** The packages that a module imports, as the files of this folder see them. */
+export async function importsOf(source: string): Promise<Map<string, unknown>> {
+  const found = new Map<string, unknown>();
+  for (const [, from, alone] of source.matchAll(/\bfrom '([^']+)'|^import '([^']+)'/gm)) {
+    const name = from ?? alone ?? '';
+    if (!name.startsWith('./')) found.set(name, await import(name.replace('../prelude/', './prelude/')));
+  }
+  return found;
+}
+
+/** A module as the body of a function of `exports` and `require`. */
 export function transpile(source: string): string {
   const compilerOptions: ts.CompilerOptions = {
     module: ts.ModuleKind.CommonJS,
+    // What is imported are namespaces already.
+    esModuleInterop: false,
+    ignoreDeprecations: '6.0',
     target: ts.ScriptTarget.ES2022,
     experimentalDecorators: true,
     emitDecoratorMetadata: true,

@@ -11,6 +11,7 @@ interface PackageJson {
   readonly type?: 'module' | 'commonjs';
   readonly dependencies: Record<string, string>;
   readonly devDependencies?: Record<string, string>;
+  readonly overrides?: object;
 }
 
 /** An application of a user, outside of the project, with the package installed from its tarball. */

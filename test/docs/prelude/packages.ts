@@ -12,7 +12,7 @@ export * from 'nestjs-server-session';
 export * from 'nestjs-server-session/health';
 export * from 'nestjs-server-session/interop';
 export * from 'nestjs-server-session/testing';
-export { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from '@jest/globals';
+export { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest, test } from '@jest/globals';
 export { Redis } from 'ioredis';
 export { MemcacheClient } from 'memcache-client';
 export { readFileSync } from 'node:fs';
