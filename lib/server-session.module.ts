@@ -19,6 +19,7 @@ import { RecordCodec } from './storage/record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
 import { SessionEvents } from './session/session-events.js';
 import { SessionIds } from './session/session-id.js';
+import { SessionAdoption } from './interop/session-adoption.js';
 import { SessionManager } from './session/session-manager.js';
 import { SessionWriter } from './session/session-writer.js';
 import { createTelemetry } from './telemetry/telemetry.factory.js';
@@ -62,6 +63,7 @@ const PROVIDERS: Provider[] = [
   SessionWriter,
   SessionManager,
   SessionTransport,
+  SessionAdoption,
   RequestSessions,
   HttpConnection,
   ...ADMINISTRATION,

@@ -2,6 +2,7 @@ import { HttpException, Injectable, Logger } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionHeadersSentError } from '../errors.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
+import { SessionAdoption } from '../interop/session-adoption.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionExchange, SessionState } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
@@ -20,6 +21,7 @@ export class RequestSessions {
   constructor(
     readonly manager: SessionManager,
     readonly transport: SessionTransport,
+    readonly adoption: SessionAdoption,
   ) {}
 
   /**
@@ -46,6 +48,8 @@ export class RequestSessions {
   }
 }
 
+const NO_COOKIES: readonly string[] = [];
+
 /** The session of one request: loaded once, whoever asks first, and committed before the response ends. */
 export class RequestSession implements ResponseSession, SessionExchange {
   original: ResponseMethods | undefined = undefined;
@@ -68,6 +72,8 @@ export class RequestSession implements ResponseSession, SessionExchange {
   /** The id that the client has, as far as this response knows. */
   private knownId: string | undefined = undefined;
   private hasHeadLeft: boolean;
+  /** `Set-Cookie` values that end the cookies of former systems. */
+  private clearingCookies: readonly string[] = NO_COOKIES;
   /** A save failed and its error is on the way to the client: nothing is tried again, and no cookie is set. */
   private hasFailed = false;
 
@@ -99,7 +105,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   /** The session, at once where no store has to be asked. */
   load(): ServerSession | Promise<ServerSession> {
     if (this.session !== undefined) return this.session;
-    if (this.ids.ids.length === 0) return this.adopt(this.blank());
+    if (this.ids.ids.length === 0 && this.formerCookies === undefined) return this.adopt(this.blank());
     return (this.loading ??= this.loadFromStore());
   }
 
@@ -110,11 +116,30 @@ export class RequestSession implements ResponseSession, SessionExchange {
 
   private async loadFromStore(): Promise<ServerSession> {
     try {
-      const state = await this.sessions.manager.load(this.ids.ids);
+      const former = this.formerCookies;
+      const state = await this.sessions.manager.load(this.ids.ids, former === undefined ? undefined : () => this.loadFormer(former));
       return this.adopt(this.isOverSocket && state.phase === 'new' ? this.blank() : state);
     } finally {
       this.loading = undefined;
     }
+  }
+
+  /** The request's cookies, where a session of a former system may be among them and the client can be told of ours. */
+  private get formerCookies(): string | undefined {
+    const { cookie } = this.raw.headers;
+    const { adoption, manager } = this.sessions;
+    return adoption.concerns(cookie) && manager.keepsSessions && !this.hasHeadLeft ? cookie : undefined;
+  }
+
+  private async loadFormer(cookies: string): Promise<SessionState | undefined> {
+    const adopted = await this.sessions.adoption.adopt(cookies, this);
+    if (adopted !== undefined) this.clearingCookies = adopted.clearingCookies;
+    return adopted?.state;
+  }
+
+  async endOthers(): Promise<void> {
+    const cookies = this.formerCookies;
+    if (cookies !== undefined) this.clearingCookies = [...this.clearingCookies, ...(await this.sessions.adoption.end(cookies))];
   }
 
   private adopt(state: SessionState): ServerSession {
@@ -202,7 +227,8 @@ export class RequestSession implements ResponseSession, SessionExchange {
       this.knownId = state.sid;
       expiry = manager.isPermanent(state) ? manager.expiryOf(state) : undefined;
     }
-    addToHead(response, args, transport.headersFor(this.seenRequest, this.raw, change, this.knownId, expiry));
+    const headers = transport.headersFor(this.seenRequest, this.raw, change, this.knownId, expiry);
+    addToHead(response, args, headers, this.hasFailed ? NO_COOKIES : this.clearingCookies);
   }
 
   /** Remembers that a save failed. @returns the error, for the way to the client. */

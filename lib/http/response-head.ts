@@ -17,11 +17,18 @@ export interface HeadHeaders {
  * are all set on the response first, and `writeHead` is called without them.
  *
  * @param args of `writeHead(status, [message], [headers])`; changed.
+ * @param clearingCookies more `Set-Cookie` values.
  */
-export function addToHead(response: ServerResponse, args: unknown[], { setCookie, own, vary: field, expose }: HeadHeaders): void {
+export function addToHead(
+  response: ServerResponse,
+  args: unknown[],
+  { setCookie, own, vary: field, expose }: HeadHeaders,
+  clearingCookies: readonly string[] = [],
+): void {
   const given = args.findIndex((argument) => typeof argument === 'object' && argument !== null);
   if (given >= 0) setAll(response, args.splice(given)[0] as OutgoingHttpHeaders | OutgoingHttpHeader[]);
   if (setCookie !== undefined) response.appendHeader('Set-Cookie', setCookie);
+  for (const cookie of clearingCookies) response.appendHeader('Set-Cookie', cookie);
   for (const name in own) response.setHeader(name, own[name]!);
   response.setHeader('Vary', appended(response, 'Vary', field));
   if (expose !== undefined)

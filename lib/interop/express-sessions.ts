@@ -3,7 +3,7 @@ import { UnreadableRecordError } from '../errors.js';
 import { OptionReader } from '../common/option-reader.js';
 import type { FlashMessage } from '../session/session-data.js';
 import { type ExpressStore, ExpressStoreCalls, isExpressStore } from './express-store.js';
-import { type FormerId, type FormerSession, FormerSessions } from './former-sessions.js';
+import { type FormerId, type FormerSession, FormerSessions, principalOf } from './former-sessions.js';
 
 /** How the application that is being replaced had set up express-session. */
 export interface ExpressSessionsOptions<D extends object = Record<string, unknown>> {
@@ -90,7 +90,7 @@ class FormerExpressSessions extends FormerSessions {
     return {
       data,
       flashes,
-      principal: this.options.principal?.(data),
+      principal: principalOf(this.options.principal, data),
       permanent: cookie['expires'] !== null && cookie['expires'] !== undefined,
       // Not `expires`: a touch extends the record in the store, and leaves what stands in it. It is the store that ends sessions.
       remaining: typeof originalMaxAge === 'number' ? originalMaxAge : undefined,

@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types';
+import { UnreadableRecordError } from '../errors.js';
 
 /** The cookie of a session, as the stores of express-session see it. They compute their own time to live from it. */
 export interface ExpressStoreCookie {
@@ -58,6 +59,8 @@ export class ExpressStoreCalls {
     } catch (error) {
       // How session-file-store says that there is none. express-session makes this exception too.
       if (isNativeError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
+      // What it says quotes the record.
+      if (isNativeError(error) && error.name === 'SyntaxError') throw new UnreadableRecordError('the store cannot parse it');
       throw error;
     }
   }

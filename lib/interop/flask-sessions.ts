@@ -4,7 +4,7 @@ import { backEnd as redisBackEnd, type RedisSessionOptions } from '../repositori
 import type { FlashMessage } from '../session/session-data.js';
 import { decodeFlaskRecord } from './flask-record.js';
 import { FlaskFileRecords, FlaskMemcachedRecords, type FlaskRecords, FlaskRedisRecords } from './flask-records.js';
-import { type FormerId, type FormerSession, FormerSessions } from './former-sessions.js';
+import { type FormerId, type FormerSession, FormerSessions, principalOf } from './former-sessions.js';
 import { ItsdangerousSigner } from './itsdangerous.signer.js';
 
 /** How the Flask application that is being replaced had set up Flask-Session. One of `redis`, `filesystem`, `memcached`, `records`. */
@@ -81,7 +81,7 @@ class FormerFlaskSessions extends FormerSessions {
   override faults(): string[] {
     const faults: string[] = [];
     const read = new OptionReader({ ...this.options }, faults);
-    const { secret } = this.options;
+    const secret = read.raw('secret');
     const useSigner = read.boolean('useSigner', false);
     if ((useSigner || secret !== undefined) && secretsOf(secret).length === 0) {
       read.secretFault(
@@ -123,7 +123,7 @@ class FormerFlaskSessions extends FormerSessions {
     return {
       data,
       flashes,
-      principal: this.options.principal?.(data),
+      principal: principalOf(this.options.principal, data),
       permanent: typeof permanent === 'boolean' ? permanent : undefined,
       remaining: record.remaining,
       cookiePath: this.options.cookiePath,

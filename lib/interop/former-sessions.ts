@@ -1,3 +1,4 @@
+import { reasonOf, UnreadableRecordError } from '../errors.js';
 import type { FlashMessage } from '../session/session-data.js';
 
 /** The name of a former session, from a cookie that is valid. */
@@ -62,4 +63,13 @@ export abstract class FormerSessions {
 
   /** Closes what it opened itself. */
   close?(): Promise<void>;
+}
+
+/** @throws UnreadableRecordError where the application's function fails. */
+export function principalOf<D extends object>(principal: ((data: D) => string | undefined) | undefined, data: D): string | undefined {
+  try {
+    return principal?.(data);
+  } catch (error) {
+    throw new UnreadableRecordError(`the function 'principal' failed: ${reasonOf(error, data)}`);
+  }
 }

@@ -2,6 +2,7 @@ import { SessionOptionsError } from '../errors.js';
 import { type BackEndOptions, type GivenBackEnds, SESSION_TYPES } from '../repositories/back-ends.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../storage/serializers.js';
+import { resolveAdopt } from './adopt.options.js';
 import { resolveCookie } from './cookie.options.js';
 import { resolveTransport } from './transport.options.js';
 import { isObject, MAX_TIMER, OptionReader } from '../common/option-reader.js';
@@ -29,6 +30,7 @@ export function resolveOptions(given: ServerSessionOptions = {}, backEnds: Given
   const lifetime = read.duration('lifetime', DEFAULT_LIFETIME);
   const absoluteLifetime = read.duration('absoluteLifetime', undefined);
   const type = read.oneOf('type', SESSION_TYPES, 'null');
+  const cookie = resolveCookie(read.group('cookie'));
   const resolved: ResolvedSessionOptions = {
     type,
     repository: read.check('repository', undefined, 'a SessionRepository, or a class of one', isRepository),
@@ -39,8 +41,9 @@ export function resolveOptions(given: ServerSessionOptions = {}, backEnds: Given
     encryption: resolveEncryption(read),
     keyPrefix: read.check('keyPrefix', 'session:', 'a string of at most 100 visible ASCII characters', isKeyPrefix),
     hashIds: read.boolean('hashIds', true),
-    cookie: resolveCookie(read.group('cookie')),
+    cookie,
     transport: resolveTransport(read),
+    adopt: resolveAdopt(read, faults, cookie.name),
     earlyLoad: read.check('earlyLoad', false, 'true, false or a function of the request', isBooleanOrFunction),
     touchInterval: read.duration('touchInterval', Math.min(lifetime / 10, MAX_TOUCH_INTERVAL), 0),
     concurrency: read.oneOf('concurrency', ['merge', 'overwrite', 'reject'], 'merge'),

@@ -1,3 +1,4 @@
+import type { FormerSessions } from '../interop/former-sessions.js';
 import type { BackEndOptions, SessionType } from '../repositories/back-ends.js';
 import type { ServerSessionOptions, SessionCookieOptions } from './session-options.js';
 
@@ -21,6 +22,7 @@ export interface ResolvedSessionOptions extends Readonly<
   readonly cookie: Readonly<CookieDefaults>;
   /** The header is in lower case. */
   readonly transport: { readonly cookie: boolean; readonly header: string | undefined };
+  readonly adopt: readonly FormerSessions[];
   readonly earlyLoad: NonNullable<ServerSessionOptions['earlyLoad']>;
   readonly touchInterval: number;
   readonly concurrency: NonNullable<ServerSessionOptions['concurrency']>;

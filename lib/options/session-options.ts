@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BackEndOptions, SessionType } from '../repositories/back-ends.js';
+import type { FormerSessions } from '../interop/former-sessions.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
 import type { SessionSerializer } from '../storage/serializers.js';
 
@@ -119,6 +120,12 @@ export interface ServerSessionOptions extends BackEndOptions {
    * @default false
    */
   earlyLoad?: boolean | ((request: SessionRequest) => boolean);
+  /**
+   * Former systems whose sessions go on here: `expressSessions` and `flaskSessions` of `nestjs-server-session/interop`. A request with no
+   * session of ours but a valid cookie of a former system goes on with the data of that session under a new id.
+   * @default none
+   */
+  adopt?: readonly FormerSessions[];
   /**
    * How often sliding expiry is written, at the most.
    * @default a tenth of `lifetime`, at most 60 s

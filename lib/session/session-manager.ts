@@ -97,10 +97,11 @@ export class SessionManager {
    * due to a session that this process has not seen yet.
    *
    * @param ids well-formed ids from the request.
+   * @param otherwise looks for a session where no id has one.
    * @throws SessionStoreError when the store fails, unless `onStoreError` is `'degrade'`.
    */
-  load(ids: readonly string[]): Promise<SessionState> {
-    return this.telemetry.span('session.load', () => this.loadFirst(ids), outcomeOfLoad);
+  load(ids: readonly string[], otherwise?: () => Promise<SessionState | undefined>): Promise<SessionState> {
+    return this.telemetry.span('session.load', () => this.loadFirst(ids, otherwise), outcomeOfLoad);
   }
 
   /** A session as administration sees it, without extending it. */
@@ -186,6 +187,7 @@ export class SessionManager {
       if (phase === 'stored' && base !== undefined) await this.endFrom({ handle, base });
       else if (phase === 'following') await this.endAt(handle);
       await Promise.all(others);
+      await state.exchange.endOthers?.();
       state.startOver(phase === 'new' ? state.cookie : 'clear');
     });
   }
@@ -242,7 +244,7 @@ export class SessionManager {
     return state.inTurn(() => this.save(state, state.fields.changes()));
   }
 
-  private async loadFirst(ids: readonly string[]): Promise<SessionState> {
+  private async loadFirst(ids: readonly string[], otherwise?: () => Promise<SessionState | undefined>): Promise<SessionState> {
     try {
       for (const [index, id] of ids.entries()) {
         const state = await this.loadOne(id);
@@ -252,7 +254,7 @@ export class SessionManager {
         this.telemetry.count('loaded');
         return state;
       }
-      return this.blank();
+      return (await otherwise?.()) ?? this.blank();
     } catch (error) {
       if (!(error instanceof SessionStoreError) || this.options.onStoreError === 'fail') throw error;
       this.outage.failed(`${error.message}; serving empty, read-only sessions until it is back`);

@@ -29,6 +29,8 @@ export interface SessionExchange {
   headSent?(): boolean;
   /** The id that the head carried, if it carried one. */
   sentId?(): string | undefined;
+  /** Ends what else the client has, when the session is destroyed. */
+  endOthers?(): Promise<void>;
   /** Makes another object the `req.session` of the request. */
   show?(session: ServerSession): void;
 }
@@ -153,6 +155,12 @@ export class SessionState {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** Gives a session that is not stored the id that it gets, in place of one at random. */
+  reserveId(sid: string): void {
+    this.#sid = sid;
+    this.#handle = undefined;
   }
 
   /** Makes it the session of a record. */

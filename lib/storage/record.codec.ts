@@ -32,6 +32,18 @@ export interface RetiredContent {
   readonly until: number;
   /** What requests with the old id see: the session as it was when it got its new id, and nothing that came later. */
   readonly seen?: SessionContent | undefined;
+  /** What stands under the name of a session of a former system: that it goes on here. */
+  readonly claim?: AdoptionClaim | undefined;
+}
+
+/** That a session of a former system goes on here: once, however many requests try. */
+export interface AdoptionClaim {
+  /** Random characters that the id of the session follows from, together with the former cookie. */
+  readonly nonce: string;
+  /** Epoch milliseconds of the claim. */
+  readonly at: number;
+  /** Whether the session was made; it is not made again then. */
+  readonly isDone: boolean;
 }
 
 export type RecordContent = SessionContent | RetiredContent;
@@ -59,10 +71,24 @@ interface Header {
   until?: number;
   /** What requests with the old id see, a record in base64: a version before this one ignores it. */
   seen?: string | undefined;
+  claim?: AdoptionClaim | undefined;
 }
 
 /** What this version knows of a header. */
-const KNOWN: ReadonlySet<string> = new Set(['v', 's', 'c', 'a', 'k', 'd', 'p', 'f', 'to', 'until', 'seen'] satisfies (keyof Header)[]);
+const KNOWN: ReadonlySet<string> = new Set([
+  'v',
+  's',
+  'c',
+  'a',
+  'k',
+  'd',
+  'p',
+  'f',
+  'to',
+  'until',
+  'seen',
+  'claim',
+] satisfies (keyof Header)[]);
 
 /** How records are written, and which ones count. */
 export interface RecordCodecOptions {
@@ -103,9 +129,9 @@ export class RecordCodec {
     return this.decodePlain(this.cipher ? this.cipher.open(handle, bytes) : bytes);
   }
 
-  private encodeRetired({ to, until, seen: content }: RetiredContent): Buffer {
+  private encodeRetired({ to, until, seen: content, claim }: RetiredContent): Buffer {
     const seen = content && this.encodeSession(content).toString('base64');
-    return Buffer.from(`${JSON.stringify({ v: FORMAT, p: this.hashIds ? undefined : 1, until, to, seen } satisfies Header)}\n`);
+    return Buffer.from(`${JSON.stringify({ v: FORMAT, p: this.hashIds ? undefined : 1, until, to, seen, claim } satisfies Header)}\n`);
   }
 
   private encodeSession(content: SessionContent): Buffer {
@@ -152,14 +178,20 @@ export class RecordCodec {
     };
   }
 
-  private decodeRetired({ to, until, seen }: ParsedHeader, rest: number): RetiredContent {
+  private decodeRetired({ to, until, seen, claim }: ParsedHeader, rest: number): RetiredContent {
     // The repository is going to be asked for what stands there.
     if (to !== undefined && !isHandle(to)) throw new UnreadableRecordError(`'to' in its first line is not a handle`);
     if (rest !== 0) throw new UnreadableRecordError('it goes on after its end');
     const content = typeof seen === 'string' ? this.decodePlain(Buffer.from(seen, 'base64')) : undefined;
     if (content?.kind === 'retired') throw new UnreadableRecordError('it holds another one that is retired');
-    return { kind: 'retired', to, until: instant(until, 'until'), seen: content };
+    return { kind: 'retired', to, until: instant(until, 'until'), seen: content, claim: claim === undefined ? undefined : claimIn(claim) };
   }
+}
+
+function claimIn(value: unknown): AdoptionClaim {
+  const { nonce, at, isDone } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof AdoptionClaim, unknown>>;
+  if (isHandle(nonce) && typeof isDone === 'boolean') return { nonce, at: instant(at, 'at'), isDone };
+  throw new UnreadableRecordError(`'claim' in its first line is malformed`);
 }
 
 type ParsedHeader = Partial<Record<keyof Header, unknown>>;

@@ -76,7 +76,7 @@ export class SessionStore {
   }
 
   /** @returns the version, or undefined when the handle is taken. */
-  async create(handle: string, content: SessionContent): Promise<SessionVersion | undefined> {
+  async create(handle: string, content: RecordContent): Promise<SessionVersion | undefined> {
     const record = this.record(handle, content);
     const create = (): Promise<SessionVersion | undefined> => this.repository.create(handle, record, this.lifetimeOf(content));
     return this.ask('create a session', create, undefined, handle, record);
@@ -227,7 +227,10 @@ export class SessionStore {
   lifetimeOf(content: RecordContent): number {
     const { regenerateGrace } = this.options;
     // Not longer than the grace even where another process, with a clock that is ahead, wrote it.
-    if (content.kind === 'retired') return Math.max(1, Math.min(content.until - Date.now(), regenerateGrace));
+    if (content.kind === 'retired') {
+      const longest = content.claim === undefined ? regenerateGrace : Infinity;
+      return Math.max(1, Math.min(content.until - Date.now(), longest));
+    }
     const lifetime = this.idleLifetimeOf(content);
     return content.deadline === undefined ? lifetime : Math.min(lifetime, content.deadline - Date.now());
   }
