@@ -66,7 +66,7 @@ export class Threshold {
   async makeRoom(handle: string): Promise<void> {
     if (this.limit === 0) return;
     this.pending.add(handle);
-    if (this.estimate === undefined) await Promise.race([this.count(), sleep(FIRST_COUNT_PATIENCE)]);
+    if (this.estimate === undefined) await Promise.race([this.count(), sleep(FIRST_COUNT_PATIENCE, undefined, { ref: false })]);
     else this.estimate++;
     if (++this.createdSinceCount >= this.recountAfter) void this.count();
     for (let evictions = 0; this.isOver && evictions < EVICTIONS_A_CREATE; evictions++) if (!(await this.evict())) break;
