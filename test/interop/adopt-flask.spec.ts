@@ -20,7 +20,9 @@ let client: Redis;
 let dir: string;
 let prefix: string;
 let shops: Shop[] = [];
-const flasks: FlaskServer[] = [];
+/** One for each configuration: they take a while to start. */
+const flasks = new Map<string, Promise<FlaskServer>>();
+const keyPrefix = `${randomBytes(4).toString('hex')}:flask:`;
 
 beforeAll(async () => {
   [redis, memcached] = await Promise.all([startRedis(), startMemcached()]);
@@ -30,6 +32,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   client?.disconnect();
+  for (const flask of flasks.values()) await (await flask).stop();
   await Promise.all([redis?.stop(), memcached?.stop(), rm(dir, { recursive: true, force: true })]);
 });
 
@@ -38,9 +41,8 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await Promise.all([...shops, ...flasks].map((one) => ('app' in one ? one.close() : one.stop())));
+  await Promise.all(shops.map((shop) => shop.close()));
   shops = [];
-  flasks.length = 0;
 });
 
 const STORES: Record<string, () => { config: FlaskConfig; options: FlaskSessionsOptions }> = {
@@ -244,16 +246,21 @@ async function replace(
   { config: moreConfig = {}, options: moreOptions = {}, more = {} }: More = {},
   withFlask = true,
 ): Promise<{ flask: FlaskServer; shop: Shop }> {
-  const keyPrefix = `${prefix}flask:`;
   const principal = ({ user_id: user }: { user_id?: string }): string | undefined => user;
   const adopt = [flaskSessions<{ user_id?: string }>({ ...(options as object), ...moreOptions, keyPrefix, principal })];
   const [flask, shop] = await Promise.all([
-    withFlask ? FlaskServer.start({ ...config, ...moreConfig, SESSION_KEY_PREFIX: keyPrefix }) : undefined,
+    withFlask ? flaskFor({ ...config, ...moreConfig, SESSION_KEY_PREFIX: keyPrefix }) : undefined,
     startShop({ type: 'redis', redis: { url: redis.url }, keyPrefix: `${prefix}ours:`, adopt, ...more }),
   ]);
   shops.push(shop);
-  if (flask !== undefined) flasks.push(flask);
   return { flask: flask!, shop };
+}
+
+function flaskFor(config: FlaskConfig): Promise<FlaskServer> {
+  const key = JSON.stringify(config);
+  const flask = flasks.get(key) ?? FlaskServer.start(config);
+  flasks.set(key, flask);
+  return flask;
 }
 
 async function visit(flask: FlaskServer, path: string): Promise<Browser> {
@@ -266,7 +273,7 @@ async function visit(flask: FlaskServer, path: string): Promise<Browser> {
 async function visitorWith(shop: Shop, record: object | string): Promise<Browser> {
   const sid = randomBytes(24).toString('base64url');
   const isRaw = typeof record === 'string' || Buffer.isBuffer(record);
-  await client.set(`${prefix}flask:${sid}`, isRaw ? record : JSON.stringify(record));
+  await client.set(`${keyPrefix}${sid}`, isRaw ? record : JSON.stringify(record));
   const browser = new Browser(shop.url);
   browser.jar.set('session', sid);
   return browser;
