@@ -50,8 +50,9 @@ export type StoredUpdate = { readonly status: 'updated'; readonly version: Sessi
 const MAX_HOPS = 8;
 /** The longest lifetime that an option may have, too: 100 years. */
 const MAX_LIFETIME = 100 * 365.25 * 24 * 60 * 60 * 1000;
-/** What the cursors of all back ends look like, whatever they mean. Those of Redis hold the names that a scan found past the end of a page. */
-const CURSOR = /^[\w.:@[\]%~-]{1,20000}$/;
+/** What the cursors of all back ends look like, whatever they mean; those of Redis go on with handles that a scan found past the end of a page. */
+const CURSOR = /^[\w.:@[\]%-]{1,260}(?:~[\w-]{1,128})*$/;
+const LONGEST_CURSOR = 20_000;
 /** A cursor of a listing that goes through several names of a principal: which one, and the cursor of the back end. */
 const CURSOR_OF_NAME = /^(\d{1,3})\.(.*)$/s;
 
@@ -200,7 +201,7 @@ export class SessionStore {
 
   private resume(cursor: unknown, names: number): [at: number, inner: string | undefined] {
     if (cursor === undefined) return [0, undefined];
-    if (typeof cursor !== 'string' || !CURSOR.test(cursor)) throw new InvalidSessionCursorError();
+    if (typeof cursor !== 'string' || cursor.length > LONGEST_CURSOR || !CURSOR.test(cursor)) throw new InvalidSessionCursorError();
     if (names === 1) return [0, cursor];
     const [, at, inner] = CURSOR_OF_NAME.exec(cursor) ?? [];
     if (at === undefined || Number(at) >= names) throw new InvalidSessionCursorError();

@@ -144,9 +144,20 @@ describe('The session store', () => {
     },
   );
 
-  it.each<unknown>([5, {}, ['a'], '', 'a b', 'x'.repeat(30_000), null])('lists nothing from a cursor that is %j', async (cursor) => {
+  it.each<unknown>([5, {}, ['a'], '', 'a b', 'x'.repeat(300), `5@${'~x'.repeat(20_000)}`, null])(
+    'lists nothing from a cursor that is %j',
+    async (cursor) => {
+      const store = await start();
+      await expect(store.list(repository, { cursor: cursor as string, limit: 5 })).rejects.toThrow(InvalidSessionCursorError);
+    },
+  );
+
+  it('lists from a cursor that names sessions, as those of Redis do', async () => {
     const store = await start();
-    await expect(store.list(repository, { cursor: cursor as string, limit: 5 })).rejects.toThrow(InvalidSessionCursorError);
+    const list = jest.spyOn(repository, 'list').mockResolvedValue({ records: [] });
+    const cursor = `17@127.0.0.1:6379${`~${'h'.repeat(43)}`.repeat(100)}`;
+    await store.list(repository, { cursor, limit: 5 });
+    expect(list).toHaveBeenCalledWith(expect.objectContaining({ cursor }));
   });
 
   describe('with encryption', () => {
