@@ -37,6 +37,8 @@ export class RedisConnection {
   /** Milliseconds that a command waits for the connection; the rest of the timeout is left for the answer. */
   private readonly patience: number;
   private readonly address: string;
+  /** The client where it is no Cluster: the one connection that can be watched and cut itself. */
+  private readonly single: Redis | undefined;
   private timer: NodeJS.Timeout | undefined;
   private opening: Opening | undefined;
   private corked: Stream | undefined;
@@ -54,6 +56,7 @@ export class RedisConnection {
     this.period = Math.max(1, Math.round(timeout / PERIODS));
     this.patience = timeout - Math.min(this.period, 250);
     this.address = addressOf(client);
+    this.single = isCluster(client) ? undefined : client;
     if (isOurs) this.reportTrouble();
   }
 
@@ -109,14 +112,13 @@ export class RedisConnection {
   }
 
   private get isOpen(): boolean {
-    const { client } = this;
-    if (client.status !== 'ready' || (this.unanswered.count > MAX_UNANSWERED && this.unanswered.age > 0)) return false;
+    if (this.client.status !== 'ready' || (this.unanswered.count > MAX_UNANSWERED && this.unanswered.age > 0)) return false;
     // A socket that is closed, of which the client has not been told yet.
-    return !('stream' in client) || (client.stream as Stream | undefined)?.writable !== false;
+    return (this.single?.stream as Stream | undefined)?.writable !== false;
   }
 
   private give<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.isOurs && this.unanswered.count > 0 && !isCluster(this.client)) this.cork(this.client.stream);
+    if (this.isOurs && this.unanswered.count > 0 && this.single !== undefined) this.cork(this.single.stream);
     const answer = command(this.client);
     const group = this.unanswered.given();
     this.watch();
@@ -153,7 +155,7 @@ export class RedisConnection {
 
   private failed(group: CommandGroup, error: unknown): void {
     this.unanswered.answered(group);
-    if (error instanceof Error && /\bREADONLY\b/.test(error.message) && !isCluster(this.client)) this.findPrimary(this.client);
+    if (this.single !== undefined && error instanceof Error && /\bREADONLY\b/.test(error.message)) this.findPrimary(this.single);
   }
 
   private async untilOpen(): Promise<void> {

@@ -10,13 +10,12 @@ class RedisScript {
     this.sha = createHash('sha1').update(source).digest('hex');
   }
 
-  async run(connection: RedisConnection, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
-    try {
-      return await connection.run((client) => client.evalsha(this.sha, 1, key, ...args));
-    } catch (error) {
+  run(connection: RedisConnection, key: string, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    const answer = connection.run((client) => client.evalsha(this.sha, 1, key, ...args));
+    return answer.catch((error: unknown) => {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
       return connection.run((client) => client.eval(this.source, 1, key, ...args));
-    }
+    });
   }
 }
 
