@@ -17,7 +17,7 @@ export function addressOf({ host, port }: Address): string {
 /** A repository as the module makes it, with these options. */
 export function openMemcached(
   memcached: MemcachedSessionOptions,
-  { keyPrefix = 'session:', storeTimeout = 2000 } = {},
+  { keyPrefix = 'session:', storeTimeout = 30_000 } = {},
 ): Promise<MemcachedSessionRepository> {
   const options = { ...resolveOptions({ type: 'memcached', memcached }), keyPrefix, storeTimeout };
   return MemcachedSessionRepository.create({ options });

@@ -8,8 +8,8 @@ import { itUnless } from '../servers/it-unless.js';
 import { openMongodb } from './mongodb.probe.js';
 
 const MINUTE = 60_000;
-/** For what takes two timeouts of two seconds. */
-const SLOW_MACHINE = 20_000;
+/** For what takes two timeouts of five seconds. */
+const SLOW_MACHINE = 30_000;
 const TIMEOUT = 400;
 /** A command may first wait for the connection and then for its answer; the layers above stop waiting after half of it. */
 const SOON = 2 * TIMEOUT + 1500;
@@ -67,12 +67,12 @@ describe.each(['a URI', 'a connection of the application'])('A network that forg
     const proxy = await TcpProxy.start(server.port);
     const uri = `mongodb://127.0.0.1:${proxy.port}/test`;
     const application = way === 'a URI' ? undefined : await mongoose.createConnection(uri).asPromise();
-    const repository = await openMongodb(application ? { connection: application } : { uri }, { storeTimeout: '2s' });
+    const repository = await openMongodb(application ? { connection: application } : { uri }, { storeTimeout: '5s' });
     try {
       await repository.create('handle', { payload }, MINUTE);
       // As many connections as requests at the same time, all of them idle afterwards.
-      await Promise.all(Array.from({ length: 150 }, () => repository.read('handle')));
-      expect(proxy.connections).toBeGreaterThan(6);
+      await Promise.all(Array.from({ length: 100 }, () => repository.read('handle')));
+      expect(proxy.connections).toBeGreaterThan(4);
       proxy.forget();
 
       const start = performance.now();
@@ -96,7 +96,7 @@ describe.each(['a URI', 'a connection of the application'])('A network that forg
       await application?.close();
       await server.stop();
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('MongoDB that hangs under writes', () => {

@@ -15,7 +15,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server?.stop());
 
-describeSessionRepository('MongoDB', () => openMongodb({ uri: server.url, db: 'conformance' }));
+// A long time for what many requests do at once on a busy machine: this is not about timeouts.
+describeSessionRepository('MongoDB', () => openMongodb({ uri: server.url, db: 'conformance' }, { storeTimeout: '30s' }));
 
 describe('MongoDB', () => {
   let connection: Connection;
