@@ -9,6 +9,8 @@ export default {
     '^nestjs-server-session/testing$': '<rootDir>/lib/testing/index.ts',
     '^nestjs-server-session/interop$': '<rootDir>/lib/interop/index.ts',
     '^nestjs-server-session/health$': '<rootDir>/lib/health/index.ts',
+    // The newest one is an ES module, which Jest lets no CommonJS package require before Node 24.9.
+    '^content-disposition$': '<rootDir>/node_modules/content-disposition/dist/index.js',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {
