@@ -7,6 +7,7 @@ import { expectNothingLost } from './expectations.js';
 import { clusterFailover, primaryAndReplica } from './failovers.js';
 import { APPLICATION_KILLED, type Fault, SERVER_FAULTS } from './faults.js';
 import { type OutageResult, runOutage } from './outage.js';
+import { demotedPrimary, REDIS_FAULTS } from './redis-faults.js';
 import { outageTable } from './table.js';
 
 const PATIENCE = 120_000;
@@ -29,7 +30,7 @@ describe.each(STORES)('While 32 clients use sessions on %s,', (name) => {
   }, PATIENCE);
   afterAll(() => store.stop(), PATIENCE);
 
-  const faults = [...(name === 'filesystem' ? [] : SERVER_FAULTS), APPLICATION_KILLED];
+  const faults = [...(name === 'filesystem' ? [] : SERVER_FAULTS), ...(name === 'redis' ? REDIS_FAULTS : []), APPLICATION_KILLED];
   itUnless(variableOf(name)).each(faults.map((fault) => [fault.name, fault] as const))(
     '%s: nothing acknowledged is lost, nothing hangs, and all recovers',
     async (_name, fault) => void (await endure(name, store, fault)),
@@ -62,6 +63,7 @@ describe('While 32 clients use sessions on files,', () => {
 describe('While 32 clients use sessions on several Redis servers,', () => {
   it.each([
     ['redis, primary and replica', primaryAndReplica],
+    ['redis, primary becomes a replica', demotedPrimary],
     ['redis cluster', clusterFailover],
   ])(
     'a fail-over of %s is survived without a restart',
