@@ -183,7 +183,7 @@ describe('a touch in PostgreSQL', () => {
         ['light', ''],
         ['heavy', 'CREATE INDEX ON heavy (expires_at)'],
       ] as const) {
-        const repository = await openRepository({ dataSource: source, table });
+        const repository = await openRepository({ dataSource: source, table }, { storeTimeout: '20s' });
         if (index !== '') await source.query(index);
         const handles = Array.from({ length: 200 }, (_unused, n) => `h${n}`);
         await Promise.all(handles.map((handle) => repository.create(handle, record('x'.repeat(200)), LONG)));
