@@ -7,7 +7,7 @@ export default class ConstellationTable {
     if (results.length === 0) return;
     const cell = (name, check) => {
       const result = results.find(({ ancestorTitles, title }) => ancestorTitles[0] === name && title === check);
-      return result === undefined ? '–' : result.status === 'passed' ? '✓' : '✗';
+      return result === undefined || result.status === 'pending' ? '–' : result.status === 'passed' ? '✓' : '✗';
     };
     const lines = checks.map((check) => `| ${check.padEnd(62)} | ${titles.map((name) => cell(name, check)).join(' | ')} |`);
     const legend = titles.map((name, index) => `${index + 1}: ${name}`).join('\n');

@@ -18,7 +18,10 @@ interface PackageJson {
 export class ConsumerApplication {
   private readonly processes: RunningProcess[] = [];
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    private readonly outer = folder,
+  ) {}
 
   /** An empty one. */
   static async create(manifest: Omit<PackageJson, 'private'>): Promise<ConsumerApplication> {
@@ -33,7 +36,7 @@ export class ConsumerApplication {
     const parent = await mkdtemp(join(tmpdir(), 'consumer-'));
     const cli = ['exec', '--yes', '--prefer-offline', '--package', `@nestjs/cli@${version}`, '--'];
     await runCommand('npm', [...cli, 'nest', 'new', 'shop', '--skip-install', '--skip-git', '--package-manager', 'npm'], parent);
-    const app = new ConsumerApplication(join(parent, 'shop'));
+    const app = new ConsumerApplication(join(parent, 'shop'), parent);
     const manifest = JSON.parse(await readFile(join(app.folder, 'package.json'), 'utf8')) as PackageJson;
     const needed = Object.entries(manifest.devDependencies ?? {}).filter(([name]) => !/lint|prettier|coverage|mau$|^globals$/.test(name));
     await app.write('package.json', JSON.stringify({ ...manifest, devDependencies: Object.fromEntries(needed) }, undefined, 2));
@@ -96,6 +99,6 @@ export class ConsumerApplication {
 
   async remove(): Promise<void> {
     await Promise.all(this.processes.map((started) => started.stop('SIGKILL')));
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.outer, { recursive: true, force: true });
   }
 }
