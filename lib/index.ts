@@ -1,3 +1,6 @@
+// The types of req.session.
+// oxlint-disable-next-line import/no-unassigned-import
+import './http/request-types.js';
 export { type RevokeAllQuery, type SessionPage, type SessionQuery, SessionService } from './admin/session.service.js';
 export { OnSessionEvent } from './admin/on-session-event.decorator.js';
 export { Session, UseSession } from './http/session.decorators.js';

@@ -96,9 +96,11 @@ export function connectAdapter(
 /** What can be said only when the server exists and the application's own hooks are there: ours comes after them. */
 export function connectServer(host: HttpAdapterHost, sessions: RequestSessions): void {
   const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
-  const server = adapter?.getHttpServer() as Holder | undefined;
+  const server = adapter?.getHttpServer() as (Holder & NodeJS.EventEmitter) | undefined;
   if (adapter == null || server === undefined) return;
   server[APPLICATION] = sessions;
+  // Only beside gateways: a listener alone would make Node give us the sockets of all upgrade requests.
+  if (server.listenerCount('upgrade') > 0) server.prependListener('upgrade', noteUpgrade);
   if (adapter.getType() === 'fastify') adapter.getInstance<FastifyLike>().addHook('onSend', commitOnSend);
 }
 
@@ -151,7 +153,7 @@ interface SocketClient {
   readonly _socket?: object;
 }
 
-/** The upgrade requests by their sockets. */
+/** The upgrade requests, by their sockets. Where a gateway of ws has a port of its own, it has to load the session in `handleConnection`. */
 const UPGRADES = new WeakMap<object, HttpRequest>();
 
 /** @param message what shares a session where the request is one that opened a socket. @param response as the context has it. */
@@ -163,11 +165,15 @@ function exchangeIn(source: unknown, message?: object, response?: ServerResponse
   const inner = innerOf(source as HttpRequest);
   if (typeof inner.headers !== 'object') return undefined;
   if (inner.headers.upgrade !== undefined && responseOf(inner) === undefined) {
-    if (inner.socket !== undefined) UPGRADES.set(inner.socket, inner);
+    noteUpgrade(inner);
     return overSocket(inner, message);
   }
   const rawResponse = response?.raw ?? response ?? responseOf(inner);
   return { request: source as HttpRequest, raw: rawResponse?.req ?? inner, response: rawResponse, message: undefined };
+}
+
+function noteUpgrade(request: HttpRequest): void {
+  if (request.socket !== undefined) UPGRADES.set(request.socket, request);
 }
 
 function overSocket(request: HttpRequest, message: object = {}): Exchange {

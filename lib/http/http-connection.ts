@@ -16,7 +16,7 @@ export class HttpConnection implements OnModuleInit {
     @Inject(MetadataScanner) scanner: MetadataScanner,
   ) {
     // Nest sets up the routes before any hook of a module runs.
-    bindSessionHandlers(discovery, scanner);
+    bindSessionHandlers(discovery, scanner, sessions);
     connectAdapter(host, sessions, earlyLoad === false ? undefined : earlyLoad === true ? () => true : earlyLoad);
   }
 

@@ -1,5 +1,6 @@
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { SessionInterceptor, SessionLoadingGuard } from './session.interceptor.js';
+import type { RequestSessions } from './request-session.js';
+import { keepApplication, SessionInterceptor, SessionLoadingGuard } from './session.interceptor.js';
 
 export const USES_SESSION = 'nestjs-server-session:uses';
 
@@ -33,9 +34,14 @@ export function bindSession(handler: object): void {
  * Looks through the handlers of an application, as Nest's own explorers do: those that may read `req.session` are bound as those with
  * `@Session()` are, and those that answer by themselves load the session but leave the commit to their response.
  */
-export function bindSessionHandlers(discovery: DiscoveryService, scanner: MetadataScanner): void {
+export function bindSessionHandlers(discovery: DiscoveryService, scanner: MetadataScanner, sessions: RequestSessions): void {
   for (const { metatype } of discovery.getControllers()) eachHandler(metatype, scanner, bindRoute);
-  for (const { metatype } of discovery.getProviders()) eachHandler(metatype, scanner, bindOther);
+  for (const { metatype } of discovery.getProviders()) {
+    eachHandler(metatype, scanner, (provider, name, handler) => {
+      bindOther(provider, name, handler);
+      if (isBound(handler)) keepApplication(provider, sessions);
+    });
+  }
 }
 
 function bindRoute(controller: object, name: string, handler: object): void {

@@ -2,10 +2,17 @@ import { type CallHandler, type CanActivate, type ExecutionContext, Injectable, 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { concatMap, from, map, Observable, of, type Subscriber } from 'rxjs';
 import { applicationOf, exchangeOf } from './adapters.js';
-import { type RequestSession, report } from './request-session.js';
+import { type RequestSession, type RequestSessions, report } from './request-session.js';
 
 /** The session of the message that a gateway handles: parameter decorators see neither the guard's context nor the interceptor's. */
 const OVER_SOCKET = new AsyncLocalStorage<RequestSession>();
+
+/** The sessions of gateways and resolvers, by class: a gateway may have a server of its own. */
+const APPLICATIONS = new WeakMap<object, RequestSessions>();
+
+export function keepApplication(provider: object, sessions: RequestSessions): void {
+  APPLICATIONS.set(provider, sessions);
+}
 
 /**
  * Loads the session before a handler and commits it after, so that an error of the save is an error of the handler. Stateless: it finds
@@ -40,7 +47,7 @@ export function sessionOfContext(context: ExecutionContext, isFinal = true): Req
   const current = context.getType() === 'ws' ? OVER_SOCKET.getStore() : undefined;
   if (current !== undefined) return current;
   const exchange = exchangeOf(context);
-  const sessions = applicationOf(exchange);
+  const sessions = applicationOf(exchange) ?? APPLICATIONS.get(context.getClass());
   if (sessions === undefined) {
     throw new Error(
       `[ServerSession] ${context.getClass().name}.${context.getHandler().name} uses the session, but its application does not import ` +

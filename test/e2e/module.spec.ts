@@ -1,5 +1,17 @@
-import { describe, expect, it } from '@jest/globals';
-import { Controller, type DynamicModule, Get, Injectable, type MiddlewareConsumer, Module, type NestModule, Req } from '@nestjs/common';
+import { describe, expect, it, jest } from '@jest/globals';
+import {
+  Controller,
+  type DynamicModule,
+  Get,
+  Injectable,
+  Logger,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  Req,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { map } from 'rxjs';
@@ -121,6 +133,76 @@ describe('ServerSessionModule', () => {
     ]) {
       expect(message).toContain(part);
     }
+  });
+
+  it('is refused a second time in one application, by a message that says where', async () => {
+    @Module({ imports: [ServerSessionModule.forRoot({ type: 'memory', cookie: { name: 'other' } })] })
+    class CartModule {}
+    @Module({ imports: [ServerSessionModule.forRoot({ type: 'memory' }), CartModule] })
+    class TwiceModule {}
+    for (const boot of [
+      () => Test.createTestingModule({ imports: [TwiceModule] }).compile(),
+      () => NestFactory.create(TwiceModule, { logger: false, abortOnError: false }),
+    ]) {
+      await expect(boot()).rejects.toThrow(/ServerSessionModule is registered 2 times.*CartModule.*allowed: once in an application/s);
+    }
+  });
+
+  it('may be in two applications of one process, each with its own sessions', async () => {
+    const [one, two] = [
+      await startApplication({ adapter: 'express', controllers: [CountController] }),
+      await startApplication({ adapter: 'fastify', controllers: [CountController], session: { type: 'memory', cookie: { name: 'two' } } }),
+    ];
+    for (const [running, name] of [
+      [one, 'session'],
+      [two, 'two'],
+    ] as const) {
+      const browser = new Browser(running.url);
+      await browser.get('count');
+      expect([(await browser.get('count')).text, [...browser.jar.keys()]]).toEqual(['2', [name]]);
+      await running.close();
+    }
+  });
+
+  it('says what was given to load() where that is no request', async () => {
+    const running = await startApplication({ adapter: 'express' });
+    const service = running.app.get(SessionService);
+    for (const [given, named] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      ['a string', "'a string'"],
+      [{}, 'an object of Object without headers'],
+      [new Map(), 'an object of Map without headers'],
+    ] as const) {
+      await expect(service.load(given as unknown as object)).rejects.toThrow(
+        new TypeError(`[ServerSession] load() needs a request or an execution context, and was given ${named}`),
+      );
+    }
+    const context = new ExecutionContextHost([{ data: 1 }, {}], CountController, CountController.prototype.count);
+    context.setType('rpc');
+    await expect(service.load(context)).rejects.toThrow("the 'rpc' context of CountController.count has no request");
+    await running.close();
+  });
+
+  it('is missed with an error that says so, where a handler uses the session without it', async () => {
+    const lines: string[] = [];
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation((line: unknown) => void lines.push(String(line)));
+    const module = await Test.createTestingModule({ controllers: [CountController] }).compile();
+    const app = module.createNestApplication();
+    app.useLogger(false);
+    await app.listen(0, '127.0.0.1');
+    expect((await new Browser(await app.getUrl()).get('count')).status).toBe(500);
+    await app.close();
+    logged.mockRestore();
+    expect(lines).toEqual([
+      expect.stringMatching(/CountController.count uses the session, but its application does not import ServerSessionModule/),
+    ]);
+  });
+
+  it('is not needed in a unit test of a controller', async () => {
+    const module = await Test.createTestingModule({ controllers: [CountController] }).compile();
+    const session = new Map([['n', 1]]) as unknown as ServerSession;
+    expect(module.get(CountController).count(session)).toBe(2);
   });
 
   it('without a type the session reads as empty, and a write names the option to set', async () => {
