@@ -61,6 +61,8 @@ export class RequestSession implements ResponseSession, SessionExchange {
   /** As the application sees it. */
   private seenRequest: HttpRequest;
   private readonly raw: HttpRequest;
+  /** Requests whose `req.session` is this one. Another library's may be set to null without an effect on ours. */
+  private readonly shownOn: HttpRequest[] = [];
   /** The response commits. */
   private isCommitted = false;
   /** Nothing can be told to the client: the session belongs to a message of a socket. */
@@ -177,6 +179,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   private showOn(request: HttpRequest, session: ServerSession): void {
     const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
     if (get !== undefined || (value !== undefined && value !== null)) return this.sessions.tellOfForeignSession();
+    this.shownOn.push(request);
     if (request.session === session) return; // By the accessor of the application.
     request.session = session;
     if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', { ...SESSION_ID, configurable: true });
@@ -203,7 +206,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   private commit(state: SessionState): Promise<void> | undefined {
     const { manager } = this.sessions;
     try {
-      if (this.seenRequest.session === null || this.raw.session === null) {
+      if (this.shownOn.some(({ session }) => session === null)) {
         if (state.phase === 'new' && state.fields.isEmpty) return undefined;
         return manager.destroy(state);
       }

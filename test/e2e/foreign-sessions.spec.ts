@@ -23,6 +23,10 @@ class BothController {
     const loaded = await this.sessions.load(request);
     return { ours: ours.get('ours'), theirs: read(request.session), same: loaded === ours, keys: Object.keys(ours) };
   }
+  @Get('end-theirs') endTheirs(@Session() ours: ServerSession, @Req() request: { session: unknown }): unknown {
+    request.session = null;
+    return { ours: ours.get('ours') };
+  }
   @Get('theirs') theirs(@Req() request: Request): unknown {
     count(request.session);
     return { theirs: read(request.session) };
@@ -85,6 +89,13 @@ describe.each(BOOTS)('In an application by %s', (boot) => {
       expect((await browser.get('both')).json).toEqual({ ours: 1, theirs: 1, same: true, keys: ['ours'] });
       expect((await browser.get('theirs')).json).toEqual({ theirs: 2 });
       expect((await browser.get('both')).json).toEqual({ ours: 2, theirs: 3, same: true, keys: ['ours'] });
+    });
+
+    it('req.session = null ends theirs, not ours', async () => {
+      const browser = await start();
+      await browser.get('both');
+      await browser.get('end-theirs');
+      expect((await browser.get('both')).json).toMatchObject({ ours: 2, same: true });
     });
 
     it('their cookie holds nothing of ours', async () => {

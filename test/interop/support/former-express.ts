@@ -13,6 +13,11 @@ declare module 'express-session' {
   }
 }
 
+/** Where both packages are imported, `req.session` has the type of ours. */
+function sessionOf(request: express.Request): session.Session & Partial<session.SessionData> {
+  return request.session as never;
+}
+
 /** A running application on express-session, Passport and connect-flash: the one that is to be replaced. */
 export interface FormerExpress {
   readonly url: string;
@@ -29,11 +34,12 @@ export async function startFormerExpress(options: session.SessionOptions): Promi
   app.use(session({ resave: false, saveUninitialized: false, ...options }), flash(), users.initialize(), users.session());
   app.use(express.json());
   app.post('/login', users.authenticate('local', { keepSessionInfo: true }), (_request, response) => void response.json({}));
-  app.get('/me', (request, response) => void response.json({ user: request.user ?? null, cart: request.session.cart ?? [] }));
+  app.get('/me', (request, response) => void response.json({ user: request.user ?? null, cart: sessionOf(request).cart ?? [] }));
   app.post('/cart/:item', (request, response) => {
-    request.session.cart = [...(request.session.cart ?? []), request.params.item];
+    const theirs = sessionOf(request);
+    theirs.cart = [...(theirs.cart ?? []), request.params.item];
     request.flash('info', `added ${request.params.item}`);
-    response.json(request.session.cart);
+    response.json(theirs.cart);
   });
   app.post('/data', (request, response) => {
     Object.assign(request.session, request.body);
