@@ -1,4 +1,4 @@
-// npm run test:scale: what the index of principals on Redis costs as log-ins come and go.
+// What the index of principals on Redis costs as log-ins come and go.
 import { deepStrictEqual, ok } from 'node:assert';
 import { Redis } from 'ioredis';
 import { CommandCounter } from '../admin/support/command-counter.js';
