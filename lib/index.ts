@@ -1,7 +1,14 @@
 // The types of req.session.
 // oxlint-disable-next-line import/no-unassigned-import
 import './http/request-types.js';
-export { type RevokeAllQuery, type SessionPage, type SessionQuery, SessionService } from './admin/session.service.js';
+export {
+  type CreatedSession,
+  type CreateSessionOptions,
+  type RevokeAllQuery,
+  type SessionPage,
+  type SessionQuery,
+  SessionService,
+} from './admin/session.service.js';
 export { OnSessionEvent } from './admin/on-session-event.decorator.js';
 export { Session, UseSession } from './http/session.decorators.js';
 export {
@@ -56,6 +63,7 @@ export {
 } from './repositories/session-repository.js';
 export { SessionSerializer } from './storage/serializers.js';
 export { ServerSessionModule } from './server-session.module.js';
-export { ServerSession } from './session/server-session.js';
+export { type RegenerateOptions, ServerSession, type SessionCallback } from './session/server-session.js';
+export type { SessionCookieView } from './session/session-cookie.view.js';
 export type { FlashMessage, SessionData } from './session/session-data.js';
 export type { SessionEvent, SessionEventType } from './session/session-events.js';
