@@ -32,12 +32,19 @@ export class MissingPackageError extends Error {
   }
 }
 
+/** For keys that libraries for express-session write, what to use in their place. */
+const RESERVED_KEY_ADVICE: Readonly<Record<string, string>> = {
+  flash: 'in place of connect-flash use session.flash(kind, message) and session.flashes(kind)',
+};
+
 /** A data key is the name of a member of the session object. */
 export class ReservedSessionKeyError extends Error {
   override readonly name = 'ReservedSessionKeyError';
 
   constructor(readonly key: string) {
-    super(`${PREFIX} '${key}' is a member of the session object and cannot be a data key; choose another name`);
+    super(
+      `${PREFIX} '${key}' is a member of the session object and cannot be a data key; ${RESERVED_KEY_ADVICE[key] ?? 'choose another name'}`,
+    );
   }
 }
 
