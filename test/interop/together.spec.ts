@@ -10,7 +10,7 @@ import flash from 'connect-flash';
 import cookieParser from 'cookie-parser';
 import { doubleCsrf } from 'csrf-csrf';
 import { csrfSync } from 'csrf-sync';
-import type { Request, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import grant from 'grant';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -213,7 +213,7 @@ describe('grant', () => {
     });
     const browser = await start({ options: EARLY, controllers: [AccountController] }, (app) => {
       app.use(
-        grant.express({
+        (grant as unknown as { express(config: object): RequestHandler }).express({
           defaults: { origin: 'http://127.0.0.1', transport: 'session', state: true, callback: '/signed-in' },
           small: {
             oauth: 2,
