@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Controller, Get, Logger, Res, Sse } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { concatMap, interval, take } from 'rxjs';
+import { type ServerSession, Session, SessionHeadersSentError } from 'nestjs-server-session';
+import { APPLICATIONS, type RunningApplication, startApplication } from './application.js';
+import { Browser } from './browser.js';
+
+type Reply = ServerResponse & { raw?: ServerResponse; hijack?: () => void };
+
+/** What a handler tries once the first byte has left. */
+const LATE: Record<string, (session: ServerSession) => unknown> = {
+  regenerate: (session) => session.regenerate(),
+  principal: (session) => (session.principal = 'ada'),
+  begin: (session) => session.set('n', 1),
+  save: (session) => session.set('n', 1).save(),
+};
+
+async function attempt(session: ServerSession, what: string): Promise<string> {
+  try {
+    await LATE[what]!(session);
+    return 'done';
+  } catch (error) {
+    return error instanceof SessionHeadersSentError ? 'refused' : String(error);
+  }
+}
+
+async function stream(session: ServerSession, reply: Reply, what: string): Promise<void> {
+  reply.hijack?.();
+  const response = reply.raw ?? reply;
+  response.write('first, ');
+  await sleep(5);
+  response.end(await attempt(session, what));
+}
+
+const events = (session: ServerSession, what: string) =>
+  interval(20).pipe(
+    take(1),
+    concatMap(async () => ({ data: await attempt(session, what) })),
+  );
+
+@Controller()
+class LateController {
+  @Get('begin-now') beginNow(@Session() session: ServerSession): void {
+    session.set('n', 1);
+  }
+  @Get('read') read(@Session() session: ServerSession): unknown {
+    return { n: session.get('n', null), principal: session.principal ?? null };
+  }
+  @Get('stream/regenerate') regenerate(@Session() session: ServerSession, @Res() reply: Reply): Promise<void> {
+    return stream(session, reply, 'regenerate');
+  }
+  @Get('stream/principal') principal(@Session() session: ServerSession, @Res() reply: Reply): Promise<void> {
+    return stream(session, reply, 'principal');
+  }
+  @Get('stream/begin') begin(@Session() session: ServerSession, @Res() reply: Reply): Promise<void> {
+    return stream(session, reply, 'begin');
+  }
+  @Get('stream/save') save(@Session() session: ServerSession, @Res() reply: Reply): Promise<void> {
+    return stream(session, reply, 'save');
+  }
+  @Sse('sse/regenerate') sseRegenerate(@Session() session: ServerSession): unknown {
+    return events(session, 'regenerate');
+  }
+  @Sse('sse/principal') ssePrincipal(@Session() session: ServerSession): unknown {
+    return events(session, 'principal');
+  }
+  @Sse('sse/begin') sseBegin(@Session() session: ServerSession): unknown {
+    return events(session, 'begin');
+  }
+  @Sse('sse/save') sseSave(@Session() session: ServerSession): unknown {
+    return events(session, 'save');
+  }
+}
+
+describe.each(APPLICATIONS)('On %s by %s, when the head of a response has left,', (adapter, boot) => {
+  let running: RunningApplication;
+  let browser: Browser;
+  beforeEach(async () => {
+    running = await startApplication({ adapter, boot, controllers: [LateController] });
+    browser = new Browser(running.url);
+  });
+  afterEach(() => running.close());
+
+  it.each(['stream/regenerate', 'stream/principal', 'sse/regenerate', 'sse/principal'])(
+    'a new id is refused, and the old one stays valid: %s',
+    async (path) => {
+      await browser.get('begin-now');
+      const { text, cookies } = await browser.get(path);
+      expect([text.includes('refused'), cookies]).toEqual([true, []]);
+      expect((await browser.get('read')).json).toEqual({ n: 1, principal: null });
+    },
+  );
+
+  it.each(['stream/begin', 'stream/save', 'sse/begin', 'sse/save'])('a session that begins is a warning in the log: %s', async (path) => {
+    const lines: string[] = [];
+    const logged = jest.spyOn(Logger.prototype, 'warn').mockImplementation((line: unknown) => void lines.push(String(line)));
+    const { text, cookies } = await browser.get(path);
+    logged.mockRestore();
+    expect([text.includes('done'), cookies]).toEqual([true, []]);
+    expect(lines).toEqual([expect.stringMatching(/session began after the response had/)]);
+  });
+});
