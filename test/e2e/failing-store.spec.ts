@@ -94,6 +94,14 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
   beforeEach(() => start());
   afterEach(() => running.close());
 
+  it.each(['read', 'update'] as const)('a repository whose %s throws instead of rejecting is a store that fails', async (operation) => {
+    repository[operation] = () => {
+      throw new TypeError('a mistake in the repository');
+    };
+    expect((await browser.get('value')).status).toBe(503);
+    expect((await browser.get('unused')).status).toBe(200);
+  });
+
   it.each(['value', 'send', 'throw'])("a save that fails is an error for the client: '%s'", async (path) => {
     repository.broken.add('update');
     const answer = await browser.get(path);

@@ -12,6 +12,7 @@ import { type Mutant, mutantsOf } from './mutants.js';
 const COUNT = Number(process.env['MUTANTS'] ?? 50);
 const SEED = Number(process.env['SEED'] ?? 1);
 const LEAST_TIMEOUT = 120_000;
+const LONGEST = 900_000;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -82,34 +83,27 @@ async function runTests(copy: string, tests: readonly string[], timeout: number)
   return exitCode === 0 ? 'passed' : 'failed';
 }
 
-/** How long each step takes when nothing is changed. @throws when it fails even then. */
-async function timesOf(copy: string, { folder, tests }: Area): Promise<number[]> {
-  const times: number[] = [];
-  for (const step of tests) {
-    const start = performance.now();
-    const outcome = await runTests(copy, step, 600_000);
-    if (outcome !== 'passed') throw new Error(`${folder}: without any change, ${step.join(' ')} ${outcome}`);
-    times.push(performance.now() - start);
-  }
-  return times;
+/** The milliseconds that these tests take when nothing is changed. @throws when they fail even then. */
+async function timeOf(copy: string, tests: readonly string[]): Promise<number> {
+  const start = performance.now();
+  const outcome = await runTests(copy, tests, LONGEST);
+  if (outcome !== 'passed') throw new Error(`without any change: ${tests.join(' ')} ${outcome}`);
+  return performance.now() - start;
 }
 
-async function isNoticed(
-  copy: string,
-  { file, start, end, replacement }: Mutant,
-  { tests }: Area,
-  times: readonly number[],
-): Promise<boolean> {
+/** @param times of the steps that have run before: each is tried without any change when it is first needed. */
+async function isNoticed(copy: string, { file, start, end, replacement }: Mutant, { tests }: Area, times: number[]): Promise<boolean> {
   const original = readFileSync(join(copy, file), 'utf8');
-  writeFileSync(join(copy, file), original.slice(0, start) + replacement + original.slice(end));
-  try {
-    for (const [index, step] of tests.entries()) {
-      if ((await runTests(copy, step, Math.max(LEAST_TIMEOUT, 3 * times[index]!))) !== 'passed') return true;
+  for (const [index, step] of tests.entries()) {
+    const time = (times[index] ??= await timeOf(copy, step));
+    writeFileSync(join(copy, file), original.slice(0, start) + replacement + original.slice(end));
+    try {
+      if ((await runTests(copy, step, Math.max(LEAST_TIMEOUT, 3 * time))) !== 'passed') return true;
+    } finally {
+      writeFileSync(join(copy, file), original);
     }
-    return false;
-  } finally {
-    writeFileSync(join(copy, file), original);
   }
+  return false;
 }
 
 const names = process.argv.slice(2);
@@ -120,8 +114,8 @@ try {
   for (const [index, area] of areas.entries()) {
     // What does not divide evenly goes to the first folders.
     const mutants = picked(area.folder, Math.floor(COUNT / areas.length) + (index < COUNT % areas.length ? 1 : 0));
-    const times = await timesOf(copy, area);
-    print(`${area.folder}: ${mutants.length} mutants, the tests take ${times.map((time) => `${Math.round(time / 1_000)} s`).join(' + ')}`);
+    const times: number[] = [];
+    print(`${area.folder}: ${mutants.length} mutants`);
     let noticed = 0;
     for (const mutant of mutants) {
       const isSeen = await isNoticed(copy, mutant, area, times);

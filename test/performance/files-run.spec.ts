@@ -18,5 +18,5 @@ describe.each(ADAPTERS)('On %s, with the memory back end,', (adapter) => {
     expect(files.read.length).toBeGreaterThan(0);
     expect(files.read.length).toBeLessThanOrEqual(AT_MOST.read);
     expect(files.change.length).toBeLessThanOrEqual(AT_MOST.change);
-  });
+  }, 300_000);
 });

@@ -195,6 +195,29 @@ describe.each(['json', 'msgpack'])("The serializer '%s'", (name) => {
       expect(roundTrip(nested(MAX_NESTING))).toEqual(nested(MAX_NESTING));
       expect(() => serializer.serialize(nested(MAX_NESTING + 1))).toThrow(/nested too deeply/);
     });
+
+    it.each([
+      ['a Map', (): unknown => new Map([['key', 'value']])],
+      ['a Set', (): unknown => new Set(['value'])],
+    ])('%s at the bound of nesting, unless it can be read again', (_what, make) => {
+      const wrapped = (levels: number): unknown => {
+        let value = make();
+        for (let level = 0; level < levels; level++) value = [value];
+        return value;
+      };
+      const outcomes = Array.from({ length: 8 }, (_unused, distance) => {
+        const value = wrapped(MAX_NESTING - distance);
+        try {
+          pack(value);
+        } catch (error) {
+          expect(String(error)).toMatch(/nested too deeply/);
+          return 'refused';
+        }
+        expect(roundTrip(value)).toEqual(value);
+        return 'read';
+      });
+      expect(new Set(outcomes)).toEqual(new Set(['refused', 'read']));
+    });
   });
 
   describe('given hostile bytes,', () => {
