@@ -144,7 +144,7 @@ describe('multer', () => {
     const upload = async (name: string): Promise<unknown> => {
       const form = new FormData();
       form.append('file', new Blob(['x'.repeat(200_000)]), name);
-      const headers = browser.jar.size > 0 ? { cookie: browser.cookieHeader } : {};
+      const headers: Record<string, string> = browser.jar.size > 0 ? { cookie: browser.cookieHeader } : {};
       const response = await fetch(new URL('upload', browser.url), { method: 'POST', body: form, headers });
       const [id] = response.headers.getSetCookie();
       if (id !== undefined) browser.jar.set('session', /session=([^;]+)/.exec(id)![1]!);
