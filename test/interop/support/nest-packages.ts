@@ -53,7 +53,7 @@ class ClsController {
   }
 }
 
-function cls(optionsOf: (sessions: SessionService) => ClsModuleOptions): Promise<string[]> {
+function clsAnswers(optionsOf: (sessions: SessionService) => ClsModuleOptions): Promise<string[]> {
   const module = ClsModule.forRootAsync({ inject: [SessionService], useFactory: optionsOf });
   return withApplication({ imports: [module], controllers: [ClsController], providers: [Visits] }, async (browser) => {
     const first = await browser.post('visit');
@@ -112,9 +112,9 @@ const answers =
     ? await pino()
     : {
         cls: {
-          middleware: await cls((sessions) => ({ middleware: { mount: true, setup: fromRequest(sessions) } })),
-          guard: await cls((sessions) => ({ guard: { mount: true, setup: fromContext(sessions) } })),
-          interceptor: await cls((sessions) => ({ interceptor: { mount: true, setup: fromContext(sessions) } })),
+          middleware: await clsAnswers((sessions) => ({ middleware: { mount: true, setup: fromRequest(sessions) } })),
+          guard: await clsAnswers((sessions) => ({ guard: { mount: true, setup: fromContext(sessions) } })),
+          interceptor: await clsAnswers((sessions) => ({ interceptor: { mount: true, setup: fromContext(sessions) } })),
         },
         throttler: await throttler(),
         pino: await pino(REDACTED),
