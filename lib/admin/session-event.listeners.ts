@@ -1,4 +1,5 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { SESSION_EVENT_METADATA } from './on-session-event.decorator.js';
 import { runListener, type SessionEvent, SessionEvents, type SessionEventType } from '../session/session-events.js';
@@ -17,7 +18,7 @@ interface Emitter {
  */
 @Injectable()
 export class SessionEventListeners {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
 
   constructor(
     private readonly events: SessionEvents,
@@ -55,7 +56,7 @@ export class SessionEventListeners {
       const types = typesOf(prototype[name]);
       if (types === undefined) continue;
       if (!isObject(instance) || !wrapper.isDependencyTreeStatic()) {
-        this.logger.warn(`[ServerSession] @OnSessionEvent() needs a singleton: ${wrapper.name}.${name}() will not be called`);
+        this.logger.warn(`@OnSessionEvent() needs a singleton: ${wrapper.name}.${name}() will not be called`);
         continue;
       }
       listeners.push((event) => {

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from './session-logger.js';
 
 /**
  * Reports an outage once, and its end once, however many requests meet it. Made for one thing that can be down: a server, a
@@ -11,7 +11,7 @@ import { Logger } from '@nestjs/common';
  * ```
  */
 export class OutageLog {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private isDown = false;
 
   /**
@@ -32,18 +32,13 @@ export class OutageLog {
   failed(message: string): void {
     if (this.isDown) return;
     this.isDown = true;
-    this.logger.error(prefixed(message));
+    this.logger.error(message);
   }
 
   /** Ends the outage, where there was one. To be called whenever something works. */
   recovered(): void {
     if (!this.isDown) return;
     this.isDown = false;
-    if (this.recovery !== null) this.logger.log(prefixed(this.recovery));
+    if (this.recovery !== null) this.logger.log(this.recovery);
   }
-}
-
-/** The messages of this package's own errors have the prefix already. */
-function prefixed(message: string): string {
-  return message.startsWith('[ServerSession]') ? message : `[ServerSession] ${message}`;
 }

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from './session-logger.js';
 import { printable } from './redact.js';
 
 /** Milliseconds for which the same warning is only counted. */
@@ -15,7 +15,7 @@ interface Told {
 
 /** Warns of what every request may meet, as a damaged record: once a minute for each cause, with how often it came meanwhile. */
 export class RepeatedWarning {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private readonly told = new Map<string, Told>();
 
   /** @param message without secrets; it is also what tells one cause from another. */

@@ -1,4 +1,5 @@
-import { type ExecutionContext, Logger } from '@nestjs/common';
+import { type ExecutionContext } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
@@ -254,7 +255,7 @@ function accessorOf(name: 'session' | 'sessionID'): { get(this: HttpRequest): un
   };
 }
 
-const logger = new Logger('ServerSession');
+const logger = new SessionLogger();
 let hasAdvisedEarlyLoad = false;
 
 /**

@@ -1,4 +1,5 @@
-import { HttpException, Injectable, Logger } from '@nestjs/common';
+import { HttpException, Injectable } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionHeadersSentError } from '../errors.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
@@ -11,7 +12,7 @@ import { addToHead, describesBody } from './response-head.js';
 import { NO_IDS, type RequestIds } from './session-cookie.js';
 import { SessionTransport } from './session-transport.js';
 
-const logger = new Logger('ServerSession');
+const logger = new SessionLogger();
 
 /** The sessions of an application's requests. */
 @Injectable()
@@ -266,5 +267,5 @@ export class RequestSession implements ResponseSession, SessionExchange {
 
 /** Logs an error whose response nobody sees. The name of the logger stands for the prefix of our messages. */
 export function report(error: unknown): void {
-  logger.error(String(error instanceof Error ? (error.stack ?? error.message) : error).replace('[ServerSession] ', ''));
+  logger.error(String(error instanceof Error ? (error.stack ?? error.message) : error));
 }

@@ -1,4 +1,5 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import { isCookieDomain } from '../options/cookie.options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SessionIds } from '../session/session-id.js';
@@ -9,7 +10,7 @@ import { NO_IDS, type RequestIds, SessionCookie } from './session-cookie.js';
 /** How an id gets from the client to the server and back: in a cookie, in a header, or in both. */
 @Injectable()
 export class SessionTransport {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private readonly cookie: SessionCookie;
   private readonly vary: string;
   private readonly unchanged: HeadHeaders;

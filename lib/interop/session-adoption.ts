@@ -1,4 +1,5 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import { parseCookie, stringifySetCookie } from 'cookie';
 import { createHmac, hash, randomBytes } from 'node:crypto';
 import { Backoff } from '../common/backoff.js';
@@ -50,7 +51,7 @@ type StoredClaim = StoredSession<RetiredContent> & { readonly content: { readonl
  */
 @Injectable()
 export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private readonly warning = new RepeatedWarning();
   private readonly sources: readonly FormerSessions[];
   private readonly outages: ReadonlyMap<FormerSessions, OutageLog>;
@@ -145,7 +146,7 @@ export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
       await this.manager.create(state);
     } catch (error) {
       if (error instanceof SessionStoreError) throw error;
-      this.warning.warn(`[ServerSession] a former session cannot go on here: ${reasonOf(error)}`);
+      this.warning.warn(`a former session cannot go on here: ${reasonOf(error)}`);
       await this.markDone(candidate, claim);
       return undefined;
     }
@@ -246,7 +247,7 @@ export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
       await this.within('end a former session', source.end(former.id));
       return true;
     } catch (error) {
-      this.logger.warn(`[ServerSession] a former session goes on here, but its record could not be removed: ${reasonOf(error, former.id)}`);
+      this.logger.warn(`a former session goes on here, but its record could not be removed: ${reasonOf(error, former.id)}`);
       return false;
     }
   }
@@ -263,7 +264,7 @@ export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
       if (permanent !== undefined) session.permanent = permanent;
       return state;
     } catch (error) {
-      this.warning.warn(`[ServerSession] a former session cannot go on here: ${reasonOf(error)}`);
+      this.warning.warn(`a former session cannot go on here: ${reasonOf(error)}`);
       return undefined;
     }
   }

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { assertPrincipal, isPrincipal } from '../common/principal.js';
@@ -352,7 +352,7 @@ export class ServerSession {
   }
 }
 
-const logger = new Logger('ServerSession');
+const logger = new SessionLogger();
 const NOTHING: ReadonlyMap<string, unknown> = new Map();
 
 /** The names that are members, not data. */
@@ -406,10 +406,7 @@ function callBack(running: Promise<void>, callback: SessionCallback): void {
     try {
       callback(error);
     } catch (thrown) {
-      logger.error(
-        `[ServerSession] a callback of a session method threw: ${reasonOf(thrown)}`,
-        thrown instanceof Error ? thrown.stack : undefined,
-      );
+      logger.error(`a callback of a session method threw: ${reasonOf(thrown)}`, thrown instanceof Error ? thrown.stack : undefined);
     }
   };
   running.then(() => call(), call);

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import { Observable, type Observer, Subject, type Subscription } from 'rxjs';
 import { reasonOf } from '../errors.js';
 
@@ -71,15 +71,12 @@ class ForgivingObservable extends Observable<SessionEvent> {
   }
 }
 
-const logger = new Logger('ServerSession');
+const logger = new SessionLogger();
 
 /** Calls a listener; what it throws, now or later, is logged and goes no further. */
 export function runListener(listener: () => unknown): void {
   const report = (error: unknown): void => {
-    logger.error(
-      `[ServerSession] a listener of session events failed: ${reasonOf(error)}`,
-      error instanceof Error ? error.stack : undefined,
-    );
+    logger.error(`a listener of session events failed: ${reasonOf(error)}`, error instanceof Error ? error.stack : undefined);
   };
   try {
     const result = listener();

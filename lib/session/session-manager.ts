@@ -1,4 +1,5 @@
-import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { SessionLogger } from '../common/session-logger.js';
 import {
   NullSessionError,
   PrincipalChangeError,
@@ -46,7 +47,7 @@ interface Found {
 }
 
 const BEGUN_TOO_LATE =
-  '[ServerSession] a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
+  'a session began after the response had: its cookie could not be sent. Write to the session, or call ' +
   'session.save(), before the first byte of a stream.';
 
 /** Everything that can be kept when a session gets a new id. */
@@ -58,7 +59,7 @@ export type Kept = boolean | readonly string[];
  */
 @Injectable()
 export class SessionManager {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private readonly damaged = new RepeatedWarning();
   private readonly touches: TouchSchedule;
   /** Told once for each outage, not for every request in it. */
@@ -318,7 +319,7 @@ export class SessionManager {
 
   private fieldsOf(content?: SessionContent): SessionFields {
     const onDamaged = (key: string, error: unknown): void => {
-      this.damaged.warn(`[ServerSession] the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
+      this.damaged.warn(`the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
     };
     return new SessionFields(this.serializers.current, onDamaged, content?.fields);
   }
@@ -431,7 +432,7 @@ export class SessionManager {
       this.serializers.current.serialize(noted);
       if (noted !== undefined) fields.set(Attribute.meta, noted);
     } catch (error) {
-      this.logger.error(`[ServerSession] the option 'meta' failed; the session begins without: ${reasonOf(error)}`);
+      this.logger.error(`the option 'meta' failed; the session begins without: ${reasonOf(error)}`);
     }
   }
 

@@ -133,7 +133,7 @@ describe('Memcached that is lost', () => {
     for (let tries = 0; tries < 5; tries++) await expectRejection(() => repository.read('handle'));
     await server.restart();
     expect(await repository.read('handle')).toBeUndefined();
-    const name = `[ServerSession] Memcached ${addressOf(server)}`;
+    const name = `Memcached ${addressOf(server)}`;
     expect(logged).toEqual([expect.stringContaining(`${name}: `), `${name} is back`]);
   });
 

@@ -136,7 +136,7 @@ describe('MongoDB that hangs under writes', () => {
 describe('MongoDB that is not there when the application starts', () => {
   ownServerIt('is waited for by nobody, found later, and given its indexes then', async () => {
     const logged: string[] = [];
-    const note = (text: unknown): void => void (String(text).includes('[ServerSession]') && logged.push(String(text)));
+    const note = (text: unknown): void => void (String(text).startsWith('MongoDB') && logged.push(String(text)));
     for (const level of ['log', 'error'] as const) jest.spyOn(Logger.prototype, level).mockImplementation(note);
     const server = await startMongo();
     await server.kill();
@@ -149,10 +149,10 @@ describe('MongoDB that is not there when the application starts', () => {
       await expectEventually(async () => expect(logged).toHaveLength(4));
       const refused = `connect ECONNREFUSED ${server.host}:${server.port}`;
       expect(logged.sort()).toEqual([
-        '[ServerSession] MongoDB is back',
-        "[ServerSession] MongoDB: 'late' has its indexes now",
-        `[ServerSession] MongoDB: ${refused}`,
-        `[ServerSession] MongoDB: the indexes of 'late' could not be created, trying again: ${refused} (option 'mongodb.createIndexes')`,
+        'MongoDB is back',
+        "MongoDB: 'late' has its indexes now",
+        `MongoDB: ${refused}`,
+        `MongoDB: the indexes of 'late' could not be created, trying again: ${refused} (option 'mongodb.createIndexes')`,
       ]);
       const client = await new mongoose.mongo.MongoClient(server.url).connect();
       expect((await client.db('test').collection('late').indexes()).map(({ name }) => name)).toContain('expiresAt_1');

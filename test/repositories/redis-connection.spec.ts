@@ -109,7 +109,7 @@ describe('A connection to Redis', () => {
       const repository = await open(options());
       const where = `Redis at 127.0.0.1:${port}`;
       await expect(repository.read('any')).rejects.toThrow(new RegExp(`^no connection to ${where} within \\d+ ms: ${reason}`));
-      await eventually(async () => expect(errors[0]).toContain(`[ServerSession] ${where}: ${reason}`));
+      await eventually(async () => expect(errors[0]).toContain(`${where}: ${reason}`));
       expect(errors).toHaveLength(1);
       expect(errors.join()).not.toMatch(/s3cret|ss-w0rd/);
     });
@@ -121,7 +121,7 @@ describe('A connection to Redis', () => {
       const refused = (await open(redis)).read('any');
       const where = `Redis at 127.0.0.1:${port}`;
       await expect(refused).rejects.toThrow(new RegExp(`^no connection to ${where} within \\d+ ms: connect ECONNREFUSED`));
-      expect(errors.splice(0)).toEqual([`[ServerSession] ${where}: connect ECONNREFUSED 127.0.0.1:${port}`]);
+      expect(errors.splice(0)).toEqual([`${where}: connect ECONNREFUSED 127.0.0.1:${port}`]);
     }
   });
 

@@ -246,7 +246,7 @@ describe('The near cache', () => {
 
     await redis.acl('SETUSER', 'careful', '+client|tracking');
     await warm(repository, handle);
-    expect(told).toHaveBeenCalledWith('[ServerSession] The near cache of Redis is back');
+    expect(told).toHaveBeenCalledWith('The near cache of Redis is back');
     spy.mockRestore();
     told.mockRestore();
     await redis.acl('DELUSER', 'careful');

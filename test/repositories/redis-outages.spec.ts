@@ -77,7 +77,7 @@ describe.each(CLIENTS)('With %s,', (_name, optionsFor) => {
     expect(errors).toEqual([
       expect.stringMatching(/^\[ServerSession\] Redis at 127\.0\.0\.1:\d+: no answer within \d+ ms; the connection is cut$/),
     ]);
-    await eventually(async () => expect(Logger.prototype.log).toHaveBeenCalledWith('[ServerSession] Redis is back'));
+    await eventually(async () => expect(Logger.prototype.log).toHaveBeenCalledWith('Redis is back'));
   });
 
   it('a new connection that is not answered is given up too', async () => {

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from '../../common/session-logger.js';
 import { join, resolve } from 'node:path';
 import { OutageLog } from '../../common/outage-log.js';
 import { reasonOf, UnreadableRecordError } from '../../errors.js';
@@ -37,7 +37,7 @@ const COUNT_PATIENCE = 10;
  * and one that is killed at any moment blocks no other and leaves no half-written session.
  */
 export class FilesystemSessionRepository extends SessionRepository implements ListableSessionRepository {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   private readonly walks = new OutageLog('the walk over the session folder', null);
   private readonly dir: string;
   private readonly root: string;
@@ -158,7 +158,7 @@ export class FilesystemSessionRepository extends SessionRepository implements Li
     try {
       await this.folder.open();
     } catch (error) {
-      this.logger.error(`[ServerSession] the session folder '${this.dir}' (option 'filesystem.dir') cannot be made: ${reasonOf(error)}`);
+      this.logger.error(`the session folder '${this.dir}' (option 'filesystem.dir') cannot be made: ${reasonOf(error)}`);
       return;
     }
     // Sessions of an older version have no index yet; it is made before a client asks for it.

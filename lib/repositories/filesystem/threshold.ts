@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from '../../common/session-logger.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Where the sessions are. */
@@ -34,7 +34,7 @@ const LOOKS_AN_EVICTION = 20;
  * which comes the earlier the more they do. No create waits for a walk over many sessions.
  */
 export class Threshold {
-  private readonly logger = new Logger('ServerSession');
+  private readonly logger = new SessionLogger();
   /** How many sessions there are, as far as is known; undefined until they were counted. */
   private estimate: number | undefined;
   /** By expiry, the earliest first. An expiry is as it was when it was last looked at. */
@@ -195,7 +195,7 @@ export class Threshold {
     if (this.hasWarned) return;
     this.hasWarned = true;
     this.logger.warn(
-      `[ServerSession] there are ${this.limit} sessions or more (option 'filesystem.threshold'): the longest unused are being removed. ` +
+      `there are ${this.limit} sessions or more (option 'filesystem.threshold'): the longest unused are being removed. ` +
         'Raise it, or choose a back end for more.',
     );
   }

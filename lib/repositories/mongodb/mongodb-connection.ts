@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { SessionLogger } from '../../common/session-logger.js';
 import type { Connection, mongo } from 'mongoose';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadPackage } from '../../common/load-package.js';
@@ -51,9 +51,7 @@ export async function connectionFinder({ options, moduleRef }: RepositoryContext
   return () => {
     const found = provider && findApplicationProvider<MongooseConnection>(moduleRef, provider);
     if (found !== undefined) return ofApplication(found);
-    new Logger('ServerSession').log(
-      `[ServerSession] MongoDB: the application has no default connection of MongooseModule; sessions go to ${MONGODB_DEFAULTS.uri}`,
-    );
+    new SessionLogger().log(`MongoDB: the application has no default connection of MongooseModule; sessions go to ${MONGODB_DEFAULTS.uri}`);
     return own;
   };
 }

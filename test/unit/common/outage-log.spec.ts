@@ -18,7 +18,7 @@ describe('An outage log', () => {
     expect(outage.isOpen).toBe(true);
     for (let answer = 0; answer < 3; answer++) outage.recovered();
     expect(outage.isOpen).toBe(false);
-    expect(lines).toEqual(['error: [ServerSession] Redis: connect ECONNREFUSED', 'log: [ServerSession] Redis is back']);
+    expect(lines).toEqual(['error: Redis: connect ECONNREFUSED', 'log: Redis is back']);
   });
 
   it('tells of the next outage again', () => {
@@ -26,7 +26,7 @@ describe('An outage log', () => {
     outage.failed('one');
     outage.recovered();
     outage.failed('two');
-    expect(lines.filter((line) => line.startsWith('error'))).toEqual(['error: [ServerSession] one', 'error: [ServerSession] two']);
+    expect(lines.filter((line) => line.startsWith('error'))).toEqual(['error: one', 'error: two']);
   });
 
   it('says nothing of an end without an outage', () => {
@@ -41,6 +41,6 @@ describe('An outage log', () => {
     const other = new OutageLog('indexes', 'the indexes are there now');
     other.failed('[ServerSession] two');
     other.recovered();
-    expect(lines).toEqual(['error: [ServerSession] one', 'error: [ServerSession] two', 'log: [ServerSession] the indexes are there now']);
+    expect(lines).toEqual(['error: one', 'error: two', 'log: the indexes are there now']);
   });
 });

@@ -209,7 +209,7 @@ describe('The session store', () => {
       for (let request = 0; request < 50; request++) for (const handle of ['a', 'b']) expect(await store.find(handle)).toBeUndefined();
       expect(await store.peek('a')).toBeUndefined();
       expect(warnings).toHaveLength(2);
-      expect(warnings[0]).toBe('[ServerSession] a stored session cannot be read: its first line has no end; it counts as no session');
+      expect(warnings[0]).toBe('a stored session cannot be read: its first line has no end; it counts as no session');
       expect(warnings[1]).toMatch(/serializer ' ?\[31m forged line', which is not configured/);
       expect(warnings.join('')).not.toMatch(/\p{Cc}/u);
     });

@@ -1,0 +1,28 @@
+import { Logger } from '@nestjs/common';
+
+const PREFIX = '[ServerSession] ';
+
+/** The logger's name stands for the prefix that the messages of our errors have, so that a line has it once. */
+export class SessionLogger extends Logger {
+  constructor() {
+    super('ServerSession');
+  }
+
+  override log(message: string): void {
+    super.log(withoutPrefix(message));
+  }
+
+  override warn(message: string): void {
+    super.warn(withoutPrefix(message));
+  }
+
+  /** @param stack of the error, where it says more than the message. */
+  override error(message: string, stack?: string): void {
+    if (stack === undefined) super.error(withoutPrefix(message));
+    else super.error(withoutPrefix(message), stack);
+  }
+}
+
+function withoutPrefix(message: string): string {
+  return message.replace(PREFIX, '');
+}
