@@ -111,7 +111,7 @@ for (const { database, inZone, setZone, touch } of PLACES) {
     });
 
     it('changes nothing where createTable is false, and says what is missing; the table may come later', async () => {
-      const repository = await open({ dataSource: app, table, createTable: false });
+      const repository = await open({ dataSource: app, table, createTable: false }, { storeTimeout: '15s' });
       await expect(repository.read('a')).rejects.toThrow(`there is no table '${table}', and 'typeorm.createTable' is false`);
       await expect(rows()).rejects.toThrow(table);
       await open({ dataSource: app, table });

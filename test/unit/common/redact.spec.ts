@@ -163,6 +163,8 @@ describe('Whatever an error looks like,', () => {
           .tuple(fc.constantFrom(Error, TypeError, RangeError), leaf, fc.dictionary(keys, tie('node'), { maxKeys: 4 }))
           .map(([Type, message, props]) => {
             const error = new Type(`failed on ${String(message)}`, { cause: props['cause'] });
+            // Made now: later it would ask for a name that may be no string.
+            void error.stack;
             for (const [key, value] of Object.entries(props)) Object.defineProperty(error, key, { value, enumerable: key !== 'message' });
             return error;
           }),
