@@ -133,7 +133,7 @@ describe('The options', () => {
     [{ filesystem: { dir: '' } }, /^'filesystem.dir' is ''/],
     [{ redis: { url: 'http://localhost' } }, /^'redis.url' is 'http:\/\/…'; allowed: a URL/],
     [{ cookie: 'session' }, `'cookie' is a string; allowed: an object`],
-    [{ lifetme: '20m' }, /^'lifetme' is not an option; allowed: absoluteLifetime, concurrency, cookie, /],
+    [{ lifetme: '20m' }, /^'lifetme' is not an option; allowed: absoluteLifetime, adopt, concurrency, cookie, /],
     [{ cookie: { maxAge: 5 } }, /^'cookie.maxAge' is not an option; allowed: domain, httpOnly, name, /],
   ])('%j is refused, and why', (given, fault) => {
     const faults = faultsOf(given);
