@@ -238,9 +238,7 @@ describe('The near cache', () => {
     const start = await reads();
     await repository.read(handle);
     expect((await reads()) - start).toBe(1);
-    expect(lines).toEqual([
-      expect.stringMatching(/^\[ServerSession\] the near cache is off, because Redis does not tell of changes \(NOPERM/),
-    ]);
+    expect(lines).toEqual([expect.stringMatching(/^the near cache is off, because Redis does not tell of changes \(NOPERM/)]);
     expect(lines[0]).not.toContain('secret');
     expect((await connections()) - before).toBeLessThanOrEqual(4);
 

@@ -74,9 +74,7 @@ describe.each(CLIENTS)('With %s,', (_name, optionsFor) => {
     // A client of the application sends it again, where it is set so; then even this one is served.
     await tested.read('kept').catch(() => undefined);
     expect(await succeeds(tested.read('kept'))).toBe(true);
-    expect(errors).toEqual([
-      expect.stringMatching(/^\[ServerSession\] Redis at 127\.0\.0\.1:\d+: no answer within \d+ ms; the connection is cut$/),
-    ]);
+    expect(errors).toEqual([expect.stringMatching(/^Redis at 127\.0\.0\.1:\d+: no answer within \d+ ms; the connection is cut$/)]);
     await eventually(async () => expect(Logger.prototype.log).toHaveBeenCalledWith('Redis is back'));
   });
 
