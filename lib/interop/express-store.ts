@@ -49,10 +49,6 @@ export class ExpressStoreCalls {
     return typeof this.store.touch === 'function';
   }
 
-  get canList(): boolean {
-    return typeof this.store.all === 'function';
-  }
-
   async get(sid: string): Promise<unknown> {
     try {
       return (await call<unknown>((callback) => this.store.get(sid, callback))) ?? undefined;

@@ -138,11 +138,6 @@ export class SessionManager {
     return state.deadline === undefined ? idle : Math.min(idle, state.deadline);
   }
 
-  /** Whether nothing is left to write. Synchronous and cheap: only fields that were read or set are looked at. */
-  isClean(state: SessionState): boolean {
-    return this.unsaved(state) === undefined;
-  }
-
   /**
    * Writes what the request changed; nothing where nothing changed, and no record for an empty session.
    *
@@ -184,10 +179,8 @@ export class SessionManager {
   destroy(state: SessionState): Promise<void> {
     return state.inTurn(async () => {
       const { phase, handle, base, otherIds } = state;
-      const others = otherIds.map((id) => this.endAt(this.ids.handleOf(id)));
-      if (phase === 'stored' && base !== undefined) await this.endFrom({ handle, base });
-      else if (phase === 'following') await this.endAt(handle);
-      await Promise.all(others);
+      const own = phase === 'stored' ? this.endFrom({ handle, base: base! }) : phase === 'following' ? this.endAt(handle) : undefined;
+      await Promise.all([own, ...otherIds.map((id) => this.endAt(this.ids.handleOf(id)))]);
       await state.exchange.endOthers?.();
       state.startOver(phase === 'new' ? state.cookie : 'clear');
     });
@@ -324,7 +317,7 @@ export class SessionManager {
     return new SessionFields(this.serializers.current, onDamaged, content?.fields);
   }
 
-  /** What a commit would write; undefined where there is nothing. */
+  /** What a commit would write; undefined where there is nothing. Synchronous and cheap: only fields that were read or set are looked at. */
   private unsaved({ phase, readOnly, fields }: SessionState): FieldChanges | undefined {
     if (phase === 'ended' || readOnly !== undefined) return undefined;
     if (phase === 'new') return fields.isEmpty ? undefined : fields.changes();

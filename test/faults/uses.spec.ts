@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SessionConflictError } from 'nestjs-server-session';
+import { SessionConflictError, SessionStoreError } from 'nestjs-server-session';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
 import { toServerSession } from '../../lib/session/server-session.js';
 import { SimulatedProcess } from './support/simulated-process.js';
@@ -129,5 +129,21 @@ describe('A log-out with two cookies of the name', () => {
     const state = await process.manager.load(ids);
     await toServerSession(state, process.manager).destroy();
     expect([await process.look(ids[0]!), await process.look(ids[1]!)]).toEqual([undefined, undefined]);
+  });
+
+  it('rejects once where the store is down, and leaves no rejection that nothing handles', async () => {
+    const store = new MemorySessionRepository();
+    const simulated = await SimulatedProcess.start(store);
+    const ids = [await simulated.begin({ n: 1 }), await simulated.begin({ n: 2 })];
+    const session = toServerSession(await simulated.manager.load(ids), simulated.manager);
+    const down = (): Promise<never> => Promise.reject(new Error('down'));
+    Object.assign(store, { read: async () => (await sleep(5), down()), delete: down });
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    await expect(session.destroy()).rejects.toThrow(SessionStoreError);
+    await sleep(30);
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
   });
 });
