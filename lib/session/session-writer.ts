@@ -80,14 +80,13 @@ export class SessionWriter {
   async update<T>(state: SessionState, change: (latest: SessionState) => T | Promise<T>, open: (place: Place) => SessionState): Promise<T> {
     if (state.phase === 'following') throw hasNewId();
     let outcome: { value: T } | undefined;
-    const mustWait = !this.queue.isFree(state.handle);
-    await this.inTurn(state.handle, async (predecessor, backoff) => {
+    await this.inTurn(state.handle, async (predecessor, backoff, tooLate) => {
       const place = await this.untilItWins(predecessor ?? placeOf(state), backoff, async (latest) => {
         if (latest.handle !== state.handle) throw hasNewId();
         const working = open(latest);
         const value = await change(working);
         // The change itself may have been slow. Its request has its answer by now.
-        if (backoff.isOver) throw this.tooLate(mustWait);
+        if (backoff.isOver) throw tooLate();
         const stored = await this.putChanges(latest, working, backoff.remaining);
         if (stored !== undefined && stored !== CONFLICT) outcome = { value };
         return stored;
@@ -153,6 +152,11 @@ export class SessionWriter {
   /** What is to be stored of a session. @param cookieAt when its cookie is sent. @throws SessionTooLargeError when its data exceed `maxBytes`. */
   contentOf(state: SessionState, fields: SerializedFields, cookieAt = state.cookieAt): SessionContent {
     assertSize(fields, this.options.maxBytes);
+    return this.contentWithin(state, fields, cookieAt);
+  }
+
+  /** As `contentOf`, for data whose size is known to be allowed. */
+  private contentWithin(state: SessionState, fields: SerializedFields, cookieAt = state.cookieAt): SessionContent {
     const { createdAt, deadline } = state;
     const { serializer = this.serializerName, unknown } = state.base?.content ?? {};
     return { kind: 'session', createdAt, accessedAt: Date.now(), cookieAt, deadline, serializer, fields, unknown };
@@ -173,16 +177,20 @@ export class SessionWriter {
   }
 
   /** A turn of the session. The caller has its answer within `storeTimeout`, waiting included. */
-  private inTurn(handle: string, work: (predecessor: Place | undefined, backoff: Backoff) => Promise<Place | undefined>): Promise<void> {
+  private inTurn(
+    handle: string,
+    work: (predecessor: Place | undefined, backoff: Backoff, tooLate: () => Error) => Promise<Place | undefined>,
+  ): Promise<void> {
     const { storeTimeout } = this.options;
     const backoff = new Backoff(storeTimeout);
-    const mustWait = !this.queue.isFree(handle);
+    const hadToWait = !this.queue.isFree(handle);
+    const tooLate = (): Error => this.tooLate(hadToWait);
     const done = this.queue.take(handle, async (predecessor) => {
       // Its request was answered long ago: what it wanted to write must not appear now.
-      if (backoff.isOver) throw this.tooLate(mustWait);
-      return work(predecessor, backoff);
+      if (backoff.isOver) throw tooLate();
+      return work(predecessor, backoff, tooLate);
     });
-    return withTimeout(done, storeTimeout, () => this.tooLate(mustWait));
+    return withTimeout(done, storeTimeout, tooLate);
   }
 
   private async enqueue(handle: string, write: PendingWrite): Promise<void> {
@@ -210,7 +218,7 @@ export class SessionWriter {
         writes = merged.writes;
         const last = writes.at(-1);
         if (last === undefined) return undefined;
-        const stored = await this.put(latest, this.contentOf(last.state, merged.fields), last.backoff.remaining);
+        const stored = await this.put(latest, this.contentWithin(last.state, merged.fields), last.backoff.remaining);
         if (stored === CONFLICT && concurrency === 'reject') throw new SessionConflictError(`the option 'concurrency' is 'reject'`);
         return stored;
       }));
