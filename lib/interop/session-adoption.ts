@@ -121,16 +121,27 @@ export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
     );
   }
 
-  /** Adopts a session that no request has claimed yet. */
-  private async claim(candidate: Candidate, exchange: SessionExchange): Promise<AdoptedSession | undefined> {
+  /**
+   * Adopts a session for this request, where no other one is faster.
+   *
+   * @param abandoned the claim of a process that must have died before it made the session; undefined where there is no claim yet.
+   */
+  private async claim(candidate: Candidate, exchange: SessionExchange, abandoned?: StoredClaim): Promise<AdoptedSession | undefined> {
     const found = await this.readFormer(candidate);
     const state = found && this.stateFrom(found, exchange);
     if (found === undefined || state === undefined) return undefined;
     const content = newClaim(this.endOfClaim(found));
-    const version = await this.store.create(candidate.handle, content);
+    const version = await this.putClaim(candidate.handle, content, abandoned);
     if (version !== undefined) return this.begin(candidate, { version, content }, found, state, exchange);
     const claim = await this.claimAt(candidate.handle);
     return claim && this.join(candidate, claim, exchange);
+  }
+
+  /** @returns undefined where another request was faster. */
+  private async putClaim(handle: string, content: RetiredContent, abandoned: StoredClaim | undefined): Promise<string | undefined> {
+    if (abandoned === undefined) return this.store.create(handle, content);
+    const result = await this.store.update(handle, content, abandoned.version);
+    return result.status === 'updated' ? result.version : undefined;
   }
 
   /** Makes the session: this request has the claim. */
@@ -177,22 +188,10 @@ export class SessionAdoption implements OnModuleInit, OnApplicationShutdown {
       }
       // It has ended: what was done is not done again.
       if (isDone || backoff.isOver) return undefined;
-      if (at + this.options.storeTimeout < Date.now()) return this.takeOver(candidate, claim, exchange);
+      if (at + this.options.storeTimeout < Date.now()) return this.claim(candidate, exchange, claim);
       await backoff.wait();
     }
     return undefined;
-  }
-
-  /** The process that has the claim must have died before it made the session. */
-  private async takeOver(candidate: Candidate, claim: StoredClaim, exchange: SessionExchange): Promise<AdoptedSession | undefined> {
-    const found = await this.readFormer(candidate);
-    const state = found && this.stateFrom(found, exchange);
-    if (found === undefined || state === undefined) return undefined;
-    const content = newClaim(this.endOfClaim(found));
-    const taken = await this.store.update(candidate.handle, content, claim.version);
-    if (taken.status === 'updated') return this.begin(candidate, { version: taken.version, content }, found, state, exchange);
-    const current = await this.claimAt(candidate.handle);
-    return current && this.join(candidate, current, exchange);
   }
 
   /** Marks the claim as done, if this or another request has not done so. @returns the claim that counts. */
