@@ -1,9 +1,7 @@
 import fastifyCookie from '@fastify/cookie';
 import fastifyCsrf from '@fastify/csrf-protection';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Module, type ModuleMetadata, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import flash from 'connect-flash';
@@ -12,48 +10,11 @@ import { doubleCsrf } from 'csrf-csrf';
 import { csrfSync } from 'csrf-sync';
 import type { Request, RequestHandler, Response } from 'express';
 import grant from 'grant';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type ServerSession, ServerSessionModule, type ServerSessionOptions, Session } from 'nestjs-server-session';
+import { type ServerSession, Session } from 'nestjs-server-session';
 import { Browser } from '../e2e/browser.js';
-import { RecordingRepository } from '../e2e/recording.repository.js';
+import { closeAll, moduleOf, serve, start, whenDone } from './support/applications.js';
 
-let repository: RecordingRepository;
-let close: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  for (const end of close.reverse()) await end();
-  close = [];
-});
-
-/** An application on Express. */
-async function start(
-  metadata: ModuleMetadata & { options?: ServerSessionOptions },
-  prepare: (app: NestExpressApplication) => void = () => undefined,
-): Promise<Browser> {
-  const app = await NestFactory.create<NestExpressApplication>(moduleOf(metadata), { logger: false });
-  close.push(() => app.close());
-  prepare(app);
-  await app.listen(0, '127.0.0.1');
-  return new Browser(await app.getUrl());
-}
-
-function moduleOf({ options, imports = [], ...metadata }: ModuleMetadata & { options?: ServerSessionOptions }): Type {
-  repository = new RecordingRepository();
-  @Module({ imports: [ServerSessionModule.forRoot({ repository, ...options }), ...imports], ...metadata })
-  class AppModule {}
-  return AppModule;
-}
-
-async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
-  const server: Server = createServer(answer!);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  close.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+afterEach(closeAll);
 
 const EARLY = { earlyLoad: true } as const;
 
@@ -149,7 +110,7 @@ describe('@fastify/csrf-protection', () => {
     "works with sessionPlugin: '%s'",
     async (sessionPlugin) => {
       const app = await NestFactory.create<NestFastifyApplication>(moduleOf({ options: EARLY }), new FastifyAdapter(), { logger: false });
-      close.push(() => app.close());
+      whenDone(() => app.close());
       await app.register(fastifyCookie as never);
       await app.register(fastifyCsrf as never, { sessionPlugin });
       const fastify = app.getHttpAdapter().getInstance();
