@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemcachedSessionRepository } from '../../lib/repositories/memcached/memcached-session.repository.js';
 import { startMemcached, startMemcachedNodes, TcpProxy } from '../servers/index.js';
 import { itUnless } from '../servers/it-unless.js';
+import { refusedUntilAnswered } from '../support/refused-until-answered.js';
 import { eventually } from '../support/eventually.js';
 import { addressOf, commandsDuring, openMemcached, record, stat } from './memcached.probe.js';
 
@@ -204,17 +205,7 @@ describe.each(['addresses', 'a client of the application'])('A network that forg
     expect(proxy.connections).toBe(client ? 5 : 1);
 
     proxy.forget();
-    const answers: string[] = [];
-    do {
-      // One request after the other, so that each may meet a connection of its own.
-      answers.push(
-        await repository.read('handle').then(
-          () => 'answered',
-          () => 'rejected',
-        ),
-      );
-    } while (answers.at(-1) !== 'answered' && answers.length < 10);
-    expect(answers.length - 1).toBeLessThanOrEqual(2);
+    expect(await refusedUntilAnswered(() => repository.read('handle'))).toBeLessThanOrEqual(2);
     // All of them, too, whichever connection they meet.
     await eventually(async () => void (await Promise.all(Array.from({ length: 20 }, () => repository.read('handle')))));
   });

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startRedis, startRedisCluster, TcpProxy } from '../../servers/index.js';
+import { type RedisTestServer, startRedis, startRedisCluster, TcpProxy, type TestServer } from '../../servers/index.js';
 import type { Store } from '../support/stores.js';
 import type { Fault } from './faults.js';
 
@@ -9,15 +9,24 @@ export interface Failover {
   readonly fault: Fault;
 }
 
-/**
- * A primary dies and its replica takes over, behind an address that moves along, as a managed Redis does it. Replication is
- * asynchronous: what the primary acknowledged last may be lost.
- */
-export async function primaryAndReplica(): Promise<Failover> {
+/** A primary, its replica, and the address that sessions are given: it leads to the primary until it is moved. */
+interface Replication {
+  readonly primary: RedisTestServer;
+  readonly replica: TestServer;
+  readonly address: TcpProxy;
+  /** Lets new connections to the address go to the replica. */
+  readonly moveAddress: () => void;
+}
+
+/** Sessions on a primary with a replica, behind an address that can move, as a managed Redis has it. */
+export async function replicated(name: string, happen: (replication: Replication) => Promise<void>): Promise<Failover> {
   const primary = await startRedis({ replicas: 1, appendOnly: true });
   const replica = primary.replicas[0]!;
   let target = primary.port;
   const address = await TcpProxy.start(() => target);
+  const moveAddress = (): void => {
+    target = replica.port;
+  };
   return {
     store: {
       durable: false,
@@ -27,20 +36,21 @@ export async function primaryAndReplica(): Promise<Failover> {
         await primary.stop();
       },
     },
-    fault: {
-      name: 'primary dies, replica takes over',
-      endsStore: true,
-      happen: async () => {
-        await primary.kill();
-        await sleep(500);
-        const client = new Redis(replica.url);
-        await client.replicaof('NO', 'ONE');
-        client.disconnect();
-        target = replica.port;
-        address.cut();
-      },
-    },
+    fault: { name, endsStore: true, happen: () => happen({ primary, replica, address, moveAddress }) },
   };
+}
+
+/** A primary dies and its replica takes over. Replication is asynchronous: what the primary acknowledged last may be lost. */
+export function primaryAndReplica(): Promise<Failover> {
+  return replicated('primary dies, replica takes over', async ({ primary, replica, address, moveAddress }) => {
+    await primary.kill();
+    await sleep(500);
+    const client = new Redis(replica.url);
+    await client.replicaof('NO', 'ONE');
+    client.disconnect();
+    moveAddress();
+    address.cut();
+  });
 }
 
 /** A master of a Redis Cluster dies and its replica is elected. */

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startRedis, TcpProxy } from '../../servers/index.js';
-import type { Failover } from './failovers.js';
+import { type Failover, replicated } from './failovers.js';
 import type { Fault } from './faults.js';
 
 /** What can go wrong with a single Redis beside what can with any server. */
@@ -37,32 +36,14 @@ export const REDIS_FAULTS: readonly Fault[] = [
   },
 ];
 
-/** A primary becomes a replica, and stays at the other end of the connections that are open. Its address leads to the new one. */
-export async function demotedPrimary(): Promise<Failover> {
-  const primary = await startRedis({ replicas: 1, appendOnly: true });
-  const replica = primary.replicas[0]!;
-  let target = primary.port;
-  const address = await TcpProxy.start(() => target);
-  return {
-    store: {
-      durable: false,
-      session: () => ({ type: 'redis', redis: { url: `redis://127.0.0.1:${address.port}` } }),
-      stop: async () => {
-        await address.stop();
-        await primary.stop();
-      },
-    },
-    fault: {
-      name: 'primary is demoted (READONLY)',
-      endsStore: true,
-      happen: async () => {
-        const [former, next] = [new Redis(primary.url), new Redis(replica.url)];
-        await next.replicaof('NO', 'ONE');
-        await former.replicaof(replica.host, replica.port);
-        target = replica.port;
-        former.disconnect();
-        next.disconnect();
-      },
-    },
-  };
+/** A primary becomes a replica, and stays at the other end of the connections that are open. */
+export function demotedPrimary(): Promise<Failover> {
+  return replicated('primary is demoted (READONLY)', async ({ primary, replica, moveAddress }) => {
+    const [former, next] = [new Redis(primary.url), new Redis(replica.url)];
+    await next.replicaof('NO', 'ONE');
+    await former.replicaof(replica.host, replica.port);
+    moveAddress();
+    former.disconnect();
+    next.disconnect();
+  });
 }
