@@ -18,12 +18,14 @@ export class SessionTransport {
   private hasWrongDomain = false;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'transport'>,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'transport' | 'adopt'>,
     ids: SessionIds,
   ) {
     this.cookie = new SessionCookie(options, ids);
     const { cookie, header } = options.transport;
-    this.vary = [...(cookie ? ['Cookie'] : []), ...(header === undefined ? [] : [header])].join(', ');
+    // The cookie of a former system, too, decides what a response says.
+    const readsCookies = cookie || options.adopt.length > 0;
+    this.vary = [...(readsCookies ? ['Cookie'] : []), ...(header === undefined ? [] : [header])].join(', ');
     this.unchanged = { setCookie: undefined, own: undefined, vary: this.vary, expose: undefined };
   }
 

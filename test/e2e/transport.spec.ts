@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Logger, Post } from '@nestjs/common';
+import { MemoryStore } from 'express-session';
 import { type ServerSession, type ServerSessionOptions, Session } from 'nestjs-server-session';
+import { expressSessions } from 'nestjs-server-session/interop';
 import { ADAPTERS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
 
@@ -42,6 +44,12 @@ describe.each(ADAPTERS)('On %s,', (adapter) => {
       const again = await browser.post('count', undefined, { [HEADER]: id });
       expect([again.text, again.headers.get(HEADER), again.headers.get('access-control-expose-headers')]).toEqual(['2', null, null]);
       expect(again.headers.get('vary')).toMatch(/x-session-id/);
+    });
+
+    it('is not all that a response depends on where cookies of a former system are read', async () => {
+      const adopt = [expressSessions({ secret: 'secret', store: new MemoryStore() })];
+      const browser = await start({ transport: { header: HEADER }, adopt });
+      expect((await browser.get('read')).headers.get('vary')).toMatch(/cookie, x-session-id/i);
     });
 
     it('is replaced by regenerate(), and empty when the session has ended', async () => {
