@@ -141,11 +141,16 @@ describe('Changes of a session that wait for each other', () => {
 
   it('whose request has its answer by now are not stored any more, and the others are', async () => {
     const process = await start({ storeTimeout: '150ms' });
+    // The store hangs until both are answered: the second may have a moment left when the first is given up.
+    let isHung = true;
+    const hung = new Promise<void>((resolve) => (letGo = resolve));
+    store.before = (command) => (command === 'update' && isHung ? hung : undefined);
     const [held, early] = [await process.open(id), await process.open(id)];
     held.session.set('a', 1);
     early.session.set('early', 1);
     const late = [held.finish(), early.finish()].map((finishing) => finishing.catch((error: unknown) => error));
     expect(await Promise.all(late)).toEqual([expect.objectContaining({ status: 503 }), expect.objectContaining({ status: 503 })]);
+    isHung = false;
     const fresh = await process.open(id);
     fresh.session.set('fresh', 1);
     await fresh.finish();
