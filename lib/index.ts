@@ -1,6 +1,3 @@
-// The types of req.session.
-// oxlint-disable-next-line import/no-unassigned-import
-import './http/request-types.js';
 export {
   type CreatedSession,
   type CreateSessionOptions,
@@ -66,4 +63,4 @@ export { ServerSessionModule } from './server-session.module.js';
 export { type RegenerateOptions, ServerSession, type SessionCallback } from './session/server-session.js';
 export type { SessionCookieView } from './session/session-cookie.view.js';
 export type { FlashMessage, SessionData } from './session/session-data.js';
-export type { SessionEvent, SessionEventType } from './session/session-events.js';
+export type { SessionEvent, SessionEventType } from './storage/session-events.js';

@@ -2,9 +2,9 @@ import { Module, type Provider } from '@nestjs/common';
 import { DiscoveryModule, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ADMINISTRATION } from './admin/administration.providers.js';
 import { SessionService } from './admin/session.service.js';
-import { HttpConnection } from './http/http-connection.js';
 import { SessionOptionsError } from './errors.js';
 import { RequestSessions } from './http/request-session.js';
+import { HttpConnection } from './http/session-handlers.js';
 import { SessionTransport } from './http/session-transport.js';
 import { resolveOptions } from './options/resolve-options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from './options/resolved-options.js';
@@ -13,18 +13,16 @@ import { loadBackEnds } from './repositories/back-ends.js';
 import { createRepository } from './repositories/repository.factory.js';
 import { SessionRepository } from './repositories/session-repository.js';
 import { AesGcmCipher } from './storage/record.cipher.js';
-import { createSerializers } from './storage/serializers.js';
-import { SerializerRegistry } from './storage/serializers.js';
+import { createSerializers, SerializerRegistry } from './storage/serializers.js';
 import { RecordCodec } from './storage/record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
-import { SessionEvents } from './session/session-events.js';
 import { SessionIds } from './session/session-id.js';
 import { SessionAdoption } from './interop/session-adoption.js';
 import { SessionManager } from './session/session-manager.js';
 import { SessionWriter } from './session/session-writer.js';
-import { createTelemetry } from './telemetry/telemetry.factory.js';
+import { SessionEvents } from './storage/session-events.js';
 import { SessionStore } from './storage/session-store.js';
-import { SessionTelemetry } from './telemetry/session-telemetry.js';
+import { createTelemetry, SessionTelemetry } from './telemetry/session-telemetry.js';
 
 /** From the options up to the interceptor, in the order in which one builds on the other. */
 const PROVIDERS: Provider[] = [

@@ -1,5 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
-import type { SessionEventType } from '../session/session-events.js';
+import type { SessionEventType } from '../storage/session-events.js';
 
 export const SESSION_EVENT_METADATA = 'server-session:event-types';
 

@@ -2,7 +2,7 @@ import { TooManySessionsError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionLimit } from '../session/session-manager.js';
 import type { SessionStore } from '../storage/session-store.js';
-import { SessionQueue } from '../session/session-queue.js';
+import { SessionQueue } from '../session/session-writer.js';
 import type { ListedSession, SessionListing } from './session-listing.js';
 import type { SessionRevocation } from './session-revocation.js';
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SessionLogger } from '../common/session-logger.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { SESSION_EVENT_METADATA } from './on-session-event.decorator.js';
-import { runListener, type SessionEvent, SessionEvents, type SessionEventType } from '../session/session-events.js';
+import { runListener, type SessionEvent, SessionEvents, type SessionEventType } from '../storage/session-events.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Listener = (event: SessionEvent) => unknown;

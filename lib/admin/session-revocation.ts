@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UnreadableRecordError } from '../errors.js';
-import { SessionEvents } from '../session/session-events.js';
+import { SessionEvents } from '../storage/session-events.js';
 import { SessionWriter } from '../session/session-writer.js';
 import { isRetired, isSession, type StoredSession, SessionStore } from '../storage/session-store.js';
 import { type ListedSession, SessionListing } from './session-listing.js';

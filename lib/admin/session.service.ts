@@ -8,7 +8,7 @@ import { exchangeOf } from '../http/adapters.js';
 import { RequestSessions } from '../http/request-session.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
-import { type SessionEvent, SessionEvents } from '../session/session-events.js';
+import { type SessionEvent, SessionEvents } from '../storage/session-events.js';
 import { isHandle } from '../repositories/session-repository.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionData } from '../session/session-data.js';

@@ -1,5 +1,4 @@
 import { inspect } from 'node:util';
-import { toBuffer } from './bytes.js';
 
 /*
  * What may stand in a message. Whatever this package says of values, options and errors of others goes through here, so that nothing of
@@ -144,7 +143,7 @@ function repeats(word: string, secrets: readonly unknown[]): boolean {
 /** Something to search for what a message may repeat: bytes and strings as they are, any other value as it is inspected. */
 function asSource(secret: unknown): Buffer | string {
   if (typeof secret === 'string') return secret;
-  if (ArrayBuffer.isView(secret)) return toBuffer(secret);
+  if (ArrayBuffer.isView(secret)) return Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength);
   return inspect(secret, { depth: Infinity, showHidden: true, customInspect: false, maxArrayLength: Infinity, maxStringLength: Infinity });
 }
 

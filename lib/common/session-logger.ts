@@ -4,6 +4,8 @@ const PREFIX = '[ServerSession] ';
 
 /** The logger's name stands for the prefix that the messages of our errors have, so that a line has it once. */
 export class SessionLogger extends Logger {
+  private readonly told = new Set<string>();
+
   constructor() {
     super('ServerSession');
   }
@@ -20,6 +22,13 @@ export class SessionLogger extends Logger {
   override error(message: string, stack?: string): void {
     if (stack === undefined) super.error(withoutPrefix(message));
     else super.error(withoutPrefix(message), stack);
+  }
+
+  /** Logs the first message about a subject, and no later one. */
+  once(level: 'log' | 'warn' | 'error', subject: string, message: string): void {
+    if (this.told.has(subject)) return;
+    this.told.add(subject);
+    this[level](message);
   }
 }
 

@@ -3,9 +3,8 @@ import { SessionLogger } from '../common/session-logger.js';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
-import { installOnPrototype, sessionOfRequest } from './commit-on-response.js';
+import { describesBody, installOnPrototype, keepHead, sessionOfRequest } from './commit-on-response.js';
 import type { RequestSession, RequestSessions } from './request-session.js';
-import { describesBody, keepHead } from './response-head.js';
 
 /** A request as Express, Fastify or Node has it. */
 export type HttpRequest = IncomingMessage & {

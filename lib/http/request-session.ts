@@ -1,29 +1,64 @@
-import { HttpException, Injectable } from '@nestjs/common';
+import { HttpException, Inject, Injectable } from '@nestjs/common';
 import { SessionLogger } from '../common/session-logger.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionHeadersSentError } from '../errors.js';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import { SessionAdoption } from '../interop/session-adoption.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionExchange, SessionState } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
-import { commitOnResponse, keepSession, type ResponseMethods, type ResponseSession, sessionOfRequest } from './commit-on-response.js';
-import { addToHead, describesBody } from './response-head.js';
-import { NO_IDS, type RequestIds } from './session-cookie.js';
-import { SessionTransport } from './session-transport.js';
+import {
+  addToHead,
+  commitOnResponse,
+  describesBody,
+  keepSession,
+  type ResponseMethods,
+  type ResponseSession,
+  sessionOfRequest,
+} from './commit-on-response.js';
+import { NO_IDS, type RequestIds, SessionTransport } from './session-transport.js';
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The session, once it is loaded: in handlers that take the request, and with `earlyLoad` everywhere. `null` ends it with the request. */
+      get session(): ServerSession;
+      set session(session: ServerSession | null);
+      /** The id of the session. */
+      sessionID: string;
+    }
+  }
+}
+
+/** @ts-ignore In an application without Fastify there is nothing to extend. */
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The session, once it is loaded: in handlers that take the request, and with `earlyLoad` everywhere. `null` ends it with the request. */
+    get session(): ServerSession;
+    set session(session: ServerSession | null);
+    /** The id of the session. */
+    sessionID: string;
+  }
+}
 
 const logger = new SessionLogger();
 
 /** The sessions of an application's requests. */
 @Injectable()
 export class RequestSessions {
-  private hasToldOfForeignSession = false;
+  private readonly logger = new SessionLogger();
+  /** Undefined where the application has no former sessions. */
+  readonly adoption: SessionAdoption | undefined;
 
   constructor(
     readonly manager: SessionManager,
     readonly transport: SessionTransport,
-    readonly adoption: SessionAdoption,
-  ) {}
+    adoption: SessionAdoption,
+    @Inject(RESOLVED_OPTIONS) { adopt }: ResolvedSessionOptions,
+  ) {
+    this.adoption = adopt.length === 0 ? undefined : adoption;
+  }
 
   /**
    * The session of a request: the same one, whoever asks.
@@ -43,9 +78,11 @@ export class RequestSessions {
   }
 
   tellOfForeignSession(): void {
-    if (this.hasToldOfForeignSession) return;
-    this.hasToldOfForeignSession = true;
-    logger.log('req.session belongs to another library, so it stays as it is; ours is there by @Session() and SessionService.load()');
+    this.logger.once(
+      'log',
+      'req.session',
+      'req.session belongs to another library, so it stays as it is; ours is there by @Session() and SessionService.load()',
+    );
   }
 }
 
@@ -131,18 +168,19 @@ export class RequestSession implements ResponseSession, SessionExchange {
   private get formerCookies(): string | undefined {
     const { cookie } = this.raw.headers;
     const { adoption, manager } = this.sessions;
-    return adoption.concerns(cookie) && manager.keepsSessions && !this.hasHeadLeft ? cookie : undefined;
+    return adoption?.concerns(cookie) && manager.keepsSessions && !this.hasHeadLeft ? cookie : undefined;
   }
 
   private async loadFormer(cookies: string): Promise<SessionState | undefined> {
-    const adopted = await this.sessions.adoption.adopt(cookies, this);
+    const adopted = await this.sessions.adoption?.adopt(cookies, this);
     if (adopted !== undefined) this.clearingCookies = adopted.clearingCookies;
     return adopted?.state;
   }
 
   async endOthers(): Promise<void> {
     const cookies = this.formerCookies;
-    if (cookies !== undefined) this.clearingCookies = [...this.clearingCookies, ...(await this.sessions.adoption.end(cookies))];
+    const { adoption } = this.sessions;
+    if (adoption !== undefined && cookies !== undefined) this.clearingCookies = [...this.clearingCookies, ...(await adoption.end(cookies))];
   }
 
   private adopt(state: SessionState): ServerSession {

@@ -1,5 +1,8 @@
-import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import type { RequestSessions } from './request-session.js';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService, HttpAdapterHost, MetadataScanner } from '@nestjs/core';
+import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { connectAdapter, connectServer } from './adapters.js';
+import { RequestSessions } from './request-session.js';
 import { keepApplication, SessionInterceptor, SessionLoadingGuard } from './session.interceptor.js';
 
 export const USES_SESSION = 'nestjs-server-session:uses';
@@ -30,11 +33,31 @@ export function bindSession(handler: object): void {
   add(INTERCEPTORS, INTERCEPTOR, handler);
 }
 
+/** Connects the sessions with the application's handlers, its adapter and its server. */
+@Injectable()
+export class HttpConnection implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(RequestSessions) private readonly sessions: RequestSessions,
+    @Inject(RESOLVED_OPTIONS) { earlyLoad }: ResolvedSessionOptions,
+    @Inject(DiscoveryService) discovery: DiscoveryService,
+    @Inject(MetadataScanner) scanner: MetadataScanner,
+  ) {
+    // Nest sets up the routes before any hook of a module runs.
+    bindSessionHandlers(discovery, scanner, sessions);
+    connectAdapter(host, sessions, earlyLoad === false ? undefined : earlyLoad === true ? () => true : earlyLoad);
+  }
+
+  onModuleInit(): void {
+    connectServer(this.host, this.sessions);
+  }
+}
+
 /**
  * Looks through the handlers of an application, as Nest's own explorers do: those that may read `req.session` are bound as those with
  * `@Session()` are, and those that answer by themselves load the session but leave the commit to their response.
  */
-export function bindSessionHandlers(discovery: DiscoveryService, scanner: MetadataScanner, sessions: RequestSessions): void {
+function bindSessionHandlers(discovery: DiscoveryService, scanner: MetadataScanner, sessions: RequestSessions): void {
   for (const { metatype } of discovery.getControllers()) eachHandler(metatype, scanner, bindRoute);
   for (const { metatype } of discovery.getProviders()) {
     eachHandler(metatype, scanner, (provider, name, handler) => {

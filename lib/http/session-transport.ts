@@ -1,27 +1,44 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { parseCookie, stringifySetCookie } from 'cookie';
+import { sign, unsign } from 'cookie-signature';
+import { reasonOf } from '../common/redact.js';
 import { SessionLogger } from '../common/session-logger.js';
 import { isCookieDomain } from '../options/cookie.options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SessionIds } from '../session/session-id.js';
+import type { CookieChange } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, isSecure } from './adapters.js';
-import type { HeadHeaders } from './response-head.js';
-import { NO_IDS, type RequestIds, SessionCookie } from './session-cookie.js';
+import type { HeadHeaders } from './commit-on-response.js';
+
+/** Well-formed values that one request may cost a signature or a read each; more are no browser's. */
+const MAX_CANDIDATES = 32;
+
+/** A signature: HMAC-SHA-256 in base64 without padding. */
+const SIGNATURE = /^[A-Za-z\d+/]{43}$/;
+
+/** What a request brings. */
+export interface RequestIds {
+  /** The well-formed ids, in order, each once. */
+  readonly ids: readonly string[];
+  /** Ids whose signature was made with a former secret: they are to be sent again. */
+  readonly outdated: readonly string[];
+}
+
+export const NO_IDS: RequestIds = { ids: [], outdated: [] };
 
 /** How an id gets from the client to the server and back: in a cookie, in a header, or in both. */
 @Injectable()
 export class SessionTransport {
   private readonly logger = new SessionLogger();
-  private readonly cookie: SessionCookie;
+  private readonly mark: string;
   private readonly vary: string;
   private readonly unchanged: HeadHeaders;
-  private hasAdvised = false;
-  private hasWrongDomain = false;
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'cookie' | 'secrets' | 'transport' | 'adopt'>,
-    ids: SessionIds,
+    private readonly ids: SessionIds,
   ) {
-    this.cookie = new SessionCookie(options, ids);
+    this.mark = `${options.cookie.name}=`;
     const { cookie, header } = options.transport;
     // The cookie of a former system, too, decides what a response says.
     const readsCookies = cookie || options.adopt.length > 0;
@@ -29,22 +46,22 @@ export class SessionTransport {
     this.unchanged = { setCookie: undefined, own: undefined, vary: this.vary, expose: undefined };
   }
 
-  /** The ids that a request brings. Those of the cookie come first. */
+  /** The ids that a request brings. Those of the cookie come first. Malformed, unsigned and foreign ones are left out. */
   read({ raw, auth }: Pick<Exchange, 'raw' | 'auth'>): RequestIds {
     const { cookie, header } = this.options.transport;
-    const inCookie = cookie ? this.cookie.parse(raw.headers.cookie) : NO_IDS;
+    const inCookie = cookie ? this.idsInCookie(raw.headers.cookie) : NO_IDS;
     if (header === undefined) return inCookie;
     const values = [raw.headers[header], auth?.[header]].filter((value) => typeof value === 'string').flatMap((value) => value.split(','));
-    const inHeader = this.cookie.verify(values.map((value) => value.trim()));
+    const inHeader = this.verify(values.map((value) => value.trim()));
     return {
-      ids: [...inCookie.ids, ...inHeader.ids.filter((id) => !inCookie.ids.includes(id))],
+      ids: [...new Set([...inCookie.ids, ...inHeader.ids])],
       outdated: [...inCookie.outdated, ...inHeader.outdated],
     };
   }
 
   /** What a client sends in its `Cookie` header to open a session: `name=value`. */
   cookieFor(id: string): string {
-    return `${this.options.cookie.name}=${encodeURIComponent(this.cookie.signed(id))}`;
+    return `${this.options.cookie.name}=${encodeURIComponent(this.signed(id))}`;
   }
 
   /**
@@ -55,41 +72,96 @@ export class SessionTransport {
   headersFor(
     request: HttpRequest,
     raw: HttpRequest,
-    change: 'none' | 'set' | 'clear',
+    change: CookieChange,
     id: string | undefined,
     expiry: number | undefined,
   ): HeadHeaders {
     if (change === 'none') return this.unchanged;
     const { cookie, header } = this.options.transport;
+    const value = change === 'set' && id !== undefined ? this.signed(id) : '';
     return {
-      setCookie: cookie ? this.setCookie(request, raw, change === 'set' ? id : undefined, expiry) : undefined,
-      own: header === undefined ? undefined : { [header]: change === 'set' && id !== undefined ? this.cookie.signed(id) : '' },
+      setCookie: cookie ? this.setCookie(request, raw, value, change === 'set' ? expiry : 0) : undefined,
+      own: header === undefined ? undefined : { [header]: value },
       vary: this.vary,
       expose: header,
     };
   }
 
-  private setCookie(request: HttpRequest, raw: HttpRequest, id: string | undefined, expiry: number | undefined): string | undefined {
-    const secure = this.isSecureCookie(request, raw);
+  /** Several cookies may have the name (another path, a parent domain, an attacker's), so all of them are looked at. */
+  private idsInCookie(header: string | undefined): RequestIds {
+    if (header === undefined || !header.includes(this.mark)) return NO_IDS;
+    const pairs = header.split(';').filter((pair) => pair.includes(this.mark));
+    return this.verify(pairs.map((pair) => unquoted(parseCookie(pair)[this.options.cookie.name])));
+  }
+
+  /** The ids among the values of a request. */
+  private verify(values: readonly (string | undefined)[]): RequestIds {
+    const ids: string[] = [];
+    const outdated: string[] = [];
+    let candidates = 0;
+    for (const value of values) {
+      if (value === undefined || !this.isWellFormed(value)) continue;
+      if (++candidates > MAX_CANDIDATES) break;
+      const id = this.unsigned(value, outdated);
+      if (id !== undefined && !ids.includes(id)) ids.push(id);
+    }
+    return ids.length === 0 ? NO_IDS : { ids, outdated };
+  }
+
+  /** Costs next to nothing, and comes first: what cannot be an id is not worth a hash. */
+  private isWellFormed(value: string): boolean {
+    if (this.options.secrets.length === 0) return this.ids.isWellFormed(value);
+    const dot = value.lastIndexOf('.');
+    return dot >= 0 && this.ids.isWellFormed(value.slice(0, dot)) && SIGNATURE.test(value.slice(dot + 1));
+  }
+
+  private unsigned(value: string, outdated: string[]): string | undefined {
+    const { secrets } = this.options;
+    if (secrets.length === 0) return value;
+    const index = secrets.findIndex((secret) => unsign(value, secret) !== false);
+    if (index < 0) return undefined;
+    const id = value.slice(0, value.lastIndexOf('.'));
+    if (index > 0) outdated.push(id);
+    return id;
+  }
+
+  /** An id as the client gets it. */
+  private signed(id: string): string {
+    const [secret] = this.options.secrets;
+    return secret === undefined ? id : sign(id, secret);
+  }
+
+  /** @returns undefined where the application gives a domain that cannot stand in a cookie. */
+  private setCookie(request: HttpRequest, raw: HttpRequest, value: string, expiry: number | undefined): string | undefined {
     const domain = this.domainFor(request);
     if (domain === null) return undefined;
-    return id === undefined ? this.cookie.clear(secure, domain) : this.cookie.set(id, expiry, secure, domain);
+    const { name, path, httpOnly, sameSite, partitioned } = this.options.cookie;
+    return stringifySetCookie({
+      name,
+      value,
+      path,
+      httpOnly,
+      secure: this.isSecureCookie(request, raw),
+      sameSite,
+      partitioned,
+      ...(domain === undefined ? {} : { domain }),
+      ...(expiry === undefined ? {} : { expires: new Date(expiry), maxAge: Math.max(0, Math.round((expiry - Date.now()) / 1000)) }),
+    });
   }
 
   /** @returns null for a domain that cannot stand in a cookie. */
   private domainFor(request: HttpRequest): string | undefined | null {
     const { domain } = this.options.cookie;
-    if (typeof domain !== 'function') return undefined;
+    if (typeof domain !== 'function') return domain;
     let fault: string;
     try {
       const chosen: unknown = domain(request);
       if (chosen === undefined || isCookieDomain(chosen)) return chosen;
       fault = `gave ${typeof chosen === 'string' ? 'a string' : `a ${typeof chosen}`} that is no host name`;
     } catch (error) {
-      fault = `failed: ${String(error)}`;
+      fault = `failed: ${reasonOf(error)}`;
     }
-    if (!this.hasWrongDomain) this.logger.error(`the function 'cookie.domain' ${fault}; such a response gets no session cookie`);
-    this.hasWrongDomain = true;
+    this.logger.once('error', 'domain', `the function 'cookie.domain' ${fault}; such a response gets no session cookie`);
     return null;
   }
 
@@ -98,14 +170,18 @@ export class SessionTransport {
     const { secure } = this.options.cookie;
     if (secure === false) return false;
     const isHttps = isSecure(request, raw);
-    const forwarded = raw.headers['x-forwarded-proto'];
-    if (!isHttps && !this.hasAdvised && typeof forwarded === 'string' && forwarded.startsWith('https')) {
-      this.hasAdvised = true;
-      this.logger.warn(
+    if (!isHttps && String(raw.headers['x-forwarded-proto']).startsWith('https'))
+      this.logger.once(
+        'warn',
+        'proxy',
         "a proxy says that the request came over https, but the application does not trust it, so the session cookie cannot follow the request's " +
           "scheme. Trust the proxy: app.set('trust proxy', …) on Express, new FastifyAdapter({ trustProxy: … }) on Fastify.",
       );
-    }
     return secure === 'auto' ? isHttps : secure;
   }
+}
+
+/** Clients of RFC 2109 put values in double quotes. */
+function unquoted(value: string | undefined): string | undefined {
+  return value?.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
 }

@@ -1,24 +1,12 @@
-import { createParamDecorator, type ExecutionContext, type PipeTransform, SetMetadata, type Type } from '@nestjs/common';
-import type { ServerSession } from '../session/server-session.js';
+import { createParamDecorator, type PipeTransform, SetMetadata, type Type } from '@nestjs/common';
 import { bindSession, SESSION_FACTORIES, USES_SESSION } from './session-handlers.js';
-import { sessionOfContext } from './session.interceptor.js';
+import { sessionParameter } from './session.interceptor.js';
 
 /** Spelled out, because what TypeScript infers names types that Nest 11 does not have. */
 type SessionDecorator = (
   key?: string | PipeTransform | Type<PipeTransform>,
   ...pipes: (PipeTransform | Type<PipeTransform>)[]
 ) => ParameterDecorator;
-
-/** The interceptor has loaded the session before parameters are looked up. */
-function sessionParameter(key: string | undefined, context: ExecutionContext): unknown {
-  const session = sessionOfContext(context).load();
-  if (key === undefined) return session;
-  return session instanceof Promise ? session.then((loaded) => valueOf(loaded, key)) : valueOf(session, key);
-}
-
-function valueOf(session: ServerSession, key: string): unknown {
-  return session.get(key);
-}
 
 SESSION_FACTORIES.add(sessionParameter);
 

@@ -1,6 +1,7 @@
 import { type CallHandler, type CanActivate, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { concatMap, from, map, Observable, of, type Subscriber } from 'rxjs';
+import type { ServerSession } from '../session/server-session.js';
 import { applicationOf, exchangeOf } from './adapters.js';
 import { type RequestSession, type RequestSessions, report } from './request-session.js';
 
@@ -55,6 +56,17 @@ export function sessionOfContext(context: ExecutionContext, isFinal = true): Req
     );
   }
   return sessions.open(exchange, isFinal);
+}
+
+/** What `@Session()` injects. The interceptor has loaded the session before parameters are looked up. */
+export function sessionParameter(key: string | undefined, context: ExecutionContext): unknown {
+  const session = sessionOfContext(context).load();
+  if (key === undefined) return session;
+  return session instanceof Promise ? session.then((loaded) => valueOf(loaded, key)) : valueOf(session, key);
+}
+
+function valueOf(session: ServerSession, key: string): unknown {
+  return session.get(key);
 }
 
 function handle(session: RequestSession, context: ExecutionContext, next: CallHandler): Observable<unknown> {

@@ -2,7 +2,6 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { SessionLogger } from '../common/session-logger.js';
 import { parseCookie, stringifySetCookie } from 'cookie';
 import { createHmac, hash, randomBytes } from 'node:crypto';
-import { Backoff } from '../common/backoff.js';
 import { OutageLog } from '../common/outage-log.js';
 import { RepeatedWarning } from '../common/repeated-warning.js';
 import { withTimeout } from '../common/with-timeout.js';
@@ -11,6 +10,7 @@ import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolv
 import { toServerSession } from '../session/server-session.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionExchange, SessionState } from '../session/session-state.js';
+import { Backoff } from '../session/session-writer.js';
 import type { AdoptionClaim, RetiredContent } from '../storage/record.codec.js';
 import { isRetired, SessionStore, type StoredSession } from '../storage/session-store.js';
 import type { FormerId, FormerSession, FormerSessions } from './former-sessions.js';

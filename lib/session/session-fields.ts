@@ -1,8 +1,7 @@
 import { reasonOf, redactedError } from '../common/redact.js';
 import { SessionSerializationError } from '../errors.js';
-import { toBuffer } from '../common/bytes.js';
 import type { SessionSerializer } from '../storage/serializers.js';
-import { Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
+import { Attribute, type FieldChanges, type SerializedFields, toBuffer } from '../storage/record.codec.js';
 
 /**
  * `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application; `damaged`: found

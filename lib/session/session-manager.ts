@@ -12,12 +12,18 @@ import { reasonOf } from '../common/redact.js';
 import { OutageLog } from '../common/outage-log.js';
 import { RepeatedWarning } from '../common/repeated-warning.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
-import { applyChanges, Attribute, type FieldChanges, FieldKind } from '../storage/record-fields.js';
-import type { RetiredContent, SessionContent } from '../storage/record.codec.js';
+import {
+  applyChanges,
+  Attribute,
+  type FieldChanges,
+  FieldKind,
+  type RetiredContent,
+  type SessionContent,
+} from '../storage/record.codec.js';
 import { SerializerRegistry } from '../storage/serializers.js';
 import { type Base, isRetired, isSession, type Place, SessionStore, type StoredSession } from '../storage/session-store.js';
 import { SessionTelemetry } from '../telemetry/session-telemetry.js';
-import { SessionEvents, type SessionEventType } from './session-events.js';
+import { SessionEvents, type SessionEventType } from '../storage/session-events.js';
 import { SessionFields } from './session-fields.js';
 import { SessionIds } from './session-id.js';
 import { type ReadOnlyReason, SessionState } from './session-state.js';
@@ -242,7 +248,7 @@ export class SessionManager {
     try {
       for (const [index, id] of ids.entries()) {
         const state = await this.loadOne(id);
-        this.outage.recovered();
+        if (this.options.onStoreError === 'degrade') this.outage.recovered();
         if (state === undefined) continue;
         state.otherIds = ids.slice(index + 1);
         this.telemetry.count('loaded');

@@ -1,5 +1,5 @@
 import type { SessionRequest } from '../options/session-options.js';
-import { applyChanges, Attribute, type FieldChanges } from '../storage/record-fields.js';
+import { applyChanges, Attribute, type FieldChanges } from '../storage/record.codec.js';
 import type { Base, Place } from '../storage/session-store.js';
 import type { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';

@@ -1,13 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Backoff } from '../common/backoff.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withTimeout } from '../common/with-timeout.js';
 import { SessionConflictError, SessionStoreError, SessionStoreTimeoutError } from '../errors.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
-import type { SessionContent } from '../storage/record.codec.js';
-import { applyChanges, Attribute, type FieldChanges, type SerializedFields } from '../storage/record-fields.js';
-import { assertSize } from '../storage/record-size.js';
+import {
+  applyChanges,
+  assertSize,
+  Attribute,
+  type FieldChanges,
+  type SerializedFields,
+  type SessionContent,
+} from '../storage/record.codec.js';
 import { type Base, hasSamePrincipal, type Place, SessionStore } from '../storage/session-store.js';
-import { SessionQueue } from './session-queue.js';
 import type { SessionState } from './session-state.js';
 
 /** What one request has to write. */
@@ -34,6 +38,8 @@ export interface Move {
   readonly forward: boolean;
 }
 
+const FIRST_WAIT = 2;
+const LONGEST_WAIT = 100;
 const NO_CHANGES: FieldChanges = new Map();
 
 /** Another process was faster: read what it wrote, and try again. */
@@ -321,4 +327,96 @@ function placeOf({ handle, base }: SessionState): Place {
 
 function hasNewId(): SessionConflictError {
   return new SessionConflictError('it has a new id by now, and a request with the old one can only finish what it was at');
+}
+
+/** Work that has its session for itself. It is handed what the turn before left, and returns what it leaves to the next one. */
+type Turn<T> = (predecessor: T | undefined) => Promise<T | undefined>;
+
+/** A turn that waits, and that other writes may join until it begins. */
+interface WaitingGroup<M> {
+  readonly members: M[];
+  readonly done: Promise<void>;
+}
+
+/**
+ * One queue for each session within this process: a write waits while another one is under way. A turn that fails hands on nothing.
+ *
+ * @typeParam T what a turn leaves. @typeParam M what many may do in one turn.
+ */
+export class SessionQueue<T, M = never> {
+  private readonly tails = new Map<string, Promise<T | undefined>>();
+  private readonly waiting = new Map<string, WaitingGroup<M>>();
+
+  /** Whether a turn of this session could begin at once. */
+  isFree(key: string): boolean {
+    return !this.tails.has(key);
+  }
+
+  /** Runs `turn` after all turns of the same session that came before. */
+  take(key: string, turn: Turn<T>): Promise<void> {
+    // Close the waiting group: later writes must run after this one.
+    this.waiting.delete(key);
+    return this.enqueue(key, turn);
+  }
+
+  /**
+   * Joins the group that waits for this session, or else begins one. So however many writes come at once, one turn is under way and
+   * one waits.
+   *
+   * @param turn is given all members, in the order in which they came.
+   */
+  share(key: string, member: M, turn: (members: readonly M[], predecessor: T | undefined) => Promise<T | undefined>): Promise<void> {
+    const group = this.waiting.get(key);
+    if (group !== undefined) {
+      group.members.push(member);
+      return group.done;
+    }
+    const members = [member];
+    const isFirst = this.isFree(key);
+    const done = this.enqueue(key, (predecessor) => {
+      if (this.waiting.get(key)?.members === members) this.waiting.delete(key);
+      return turn(members, predecessor);
+    });
+    if (!isFirst) this.waiting.set(key, { members, done });
+    return done;
+  }
+
+  private async enqueue(key: string, turn: Turn<T>): Promise<void> {
+    const before = this.tails.get(key);
+    const mine = before === undefined ? turn(undefined) : before.then(turn, () => turn(undefined));
+    this.tails.set(key, mine);
+    try {
+      await mine;
+    } finally {
+      if (this.tails.get(key) === mine) this.tails.delete(key);
+    }
+  }
+}
+
+/** Waits between the tries of a write: longer each time, at random ("full jitter"), and not for ever. */
+export class Backoff {
+  /** By the monotonic clock, for the time of day may be set meanwhile. */
+  private readonly end: number;
+  private tries = 0;
+
+  /** @param budget milliseconds for all tries together. */
+  constructor(budget: number) {
+    this.end = performance.now() + budget;
+  }
+
+  get isOver(): boolean {
+    return this.remaining <= 0;
+  }
+
+  /** Milliseconds. */
+  get remaining(): number {
+    return this.end - performance.now();
+  }
+
+  /** @throws SessionConflictError once the budget is used up. */
+  async wait(): Promise<void> {
+    if (this.isOver) throw new SessionConflictError(`${this.tries} tries did not get through within 'storeTimeout'`);
+    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.tries++);
+    await sleep(Math.random() * longest);
+  }
 }

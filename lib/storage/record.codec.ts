@@ -1,7 +1,47 @@
-import { toBuffer } from '../common/bytes.js';
-import { UnreadableRecordError } from '../errors.js';
+import { SessionTooLargeError, UnreadableRecordError } from '../errors.js';
 import { isHandle } from '../repositories/session-repository.js';
 import type { RecordCipher } from './record.cipher.js';
+
+/** The fields of a record in their serialized form, in order. */
+export type SerializedFields = ReadonlyMap<string, Buffer>;
+
+/** What one request did to a session, key by key; undefined is a deletion. */
+export type FieldChanges = ReadonlyMap<string, Buffer | undefined>;
+
+/**
+ * The fields of a record are of three kinds, told apart by the first character of their key. All are merged alike: two
+ * requests that touch different keys lose nothing of one another.
+ */
+export const FieldKind = {
+  /** A key of the application. */
+  data: '.',
+  /** Something the session knows about itself: `@principal`, `@permanent`, `@meta`. */
+  attribute: '@',
+  /** One flash message each, so that messages of parallel requests add up. */
+  flash: '!',
+} as const;
+
+/** What a session knows about itself. */
+export const Attribute = {
+  /** Whom it belongs to. */
+  principal: `${FieldKind.attribute}principal`,
+  /** Whether its cookie has an expiry, where the application said so. */
+  permanent: `${FieldKind.attribute}permanent`,
+  /** Milliseconds that the session lives since its last use, where the application said so. */
+  lifetime: `${FieldKind.attribute}lifetime`,
+  /** What the application noted of the request that it began with. */
+  meta: `${FieldKind.attribute}meta`,
+} as const;
+
+/** The merge: `changes` of one request on top of whatever is stored by now. Neither argument is altered. */
+export function applyChanges(fields: SerializedFields, changes: FieldChanges): SerializedFields {
+  const merged = new Map(fields);
+  for (const [key, bytes] of changes) {
+    if (bytes === undefined) merged.delete(key);
+    else merged.set(key, bytes);
+  }
+  return merged;
+}
 
 /** A live session, as it stands in the store. All instants are epoch milliseconds. */
 export interface SessionContent {
@@ -16,7 +56,7 @@ export interface SessionContent {
   /** Name of the serializer the fields are in. */
   readonly serializer: string;
   /** The fields in their serialized form, in order. */
-  readonly fields: ReadonlyMap<string, Buffer>;
+  readonly fields: SerializedFields;
   /** What the header of a record of a later version says beyond that, as members of a JSON object. Kept when the session is stored again. */
   readonly unknown?: string | undefined;
 }
@@ -48,6 +88,9 @@ export interface AdoptionClaim {
 
 export type RecordContent = SessionContent | RetiredContent;
 
+/** What each field costs besides its key and value: its place in the record's header, and in memory once it is read. */
+const FIELD_OVERHEAD = 32;
+const LARGEST_SHOWN = 3;
 const FORMAT = 1;
 const NEWLINE = 0x0a;
 const NEEDS_NO_ESCAPE = /^[\w.@!:-]*$/;
@@ -249,4 +292,31 @@ function isLength(value: unknown): value is number {
 function instant(value: unknown, name: string): number {
   if (typeof value === 'number' && Math.abs(value) <= MAX_INSTANT) return value;
   throw new UnreadableRecordError(`'${name}' in its first line is not an instant`);
+}
+
+/**
+ * Keys count as values do: a record of many small keys costs as much as one of few large values.
+ *
+ * @param maxBytes bytes of keys and values, and a constant for each field.
+ * @throws SessionTooLargeError naming the largest keys.
+ */
+export function assertSize(fields: SerializedFields, maxBytes: number): void {
+  let bytes = 0;
+  // A key has at least as many bytes as characters; most have exactly as many. So exact counting is left for a close call.
+  for (const [key, value] of fields) bytes += 3 * key.length + value.length + FIELD_OVERHEAD;
+  if (bytes <= maxBytes) return;
+  const sizes = Array.from(fields, ([key, value]) => ({
+    key: key.slice(1),
+    bytes: Buffer.byteLength(key) + value.length + FIELD_OVERHEAD,
+  }));
+  bytes = sizes.reduce((sum, size) => sum + size.bytes, 0);
+  if (bytes <= maxBytes) return;
+  const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, LARGEST_SHOWN);
+  throw new SessionTooLargeError(bytes, maxBytes, largest);
+}
+
+/** A string in UTF-8, or a view of bytes as a Buffer over the same memory: nothing is copied. */
+export function toBuffer(bytes: string | ArrayBufferView): Buffer {
+  if (typeof bytes === 'string') return Buffer.from(bytes);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

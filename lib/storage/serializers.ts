@@ -1,10 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { Decoder, Encoder } from '@msgpack/msgpack';
-import { toBuffer } from '../common/bytes.js';
 import { loadPackage } from '../common/load-package.js';
 import { printable, reasonOf } from '../common/redact.js';
 import { MissingPackageError, UnreadableRecordError } from '../errors.js';
-import type { SessionContent } from './record.codec.js';
+import { type SessionContent, toBuffer } from './record.codec.js';
 import { MAX_NESTING, TAG, TagDecoder, TagEncoder, type ValueForm } from './tagged-values.js';
 
 /**

@@ -20,11 +20,17 @@ import {
   type SessionVersion,
   type StoredRecord,
 } from '../repositories/session-repository.js';
-import { SessionEvents } from '../session/session-events.js';
+import { SessionEvents } from './session-events.js';
 import { SessionTelemetry } from '../telemetry/session-telemetry.js';
 import { PrincipalNames } from './record.cipher.js';
-import { RecordCodec, type RecordContent, type RetiredContent, type SessionContent } from './record.codec.js';
-import { Attribute, type SerializedFields } from './record-fields.js';
+import {
+  Attribute,
+  RecordCodec,
+  type RecordContent,
+  type RetiredContent,
+  type SerializedFields,
+  type SessionContent,
+} from './record.codec.js';
 import { SerializerRegistry } from './serializers.js';
 
 /** A session or what is left of one, with the version an update is based on. */

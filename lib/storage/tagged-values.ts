@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { toBuffer } from '../common/bytes.js';
+import { toBuffer } from './record.codec.js';
 
 /**
  * What a form of serialization (JSON, MessagePack) can hold by itself. What it cannot is written as `{"$type": <name>, "value": …}`; see

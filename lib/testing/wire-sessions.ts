@@ -1,6 +1,6 @@
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionRepository } from '../repositories/session-repository.js';
-import { SessionEvents } from '../session/session-events.js';
+import { SessionEvents } from '../storage/session-events.js';
 import { SessionIds } from '../session/session-id.js';
 import { SessionManager } from '../session/session-manager.js';
 import { SessionWriter } from '../session/session-writer.js';

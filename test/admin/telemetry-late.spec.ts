@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import * as api from '@opentelemetry/api';
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { OpenTelemetry } from '../../lib/telemetry/open-telemetry.js';
+import { OpenTelemetry } from '../../lib/telemetry/session-telemetry.js';
 
 const spans = new InMemorySpanExporter();
 const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { endOfTurn } from '../../common/end-of-turn.js';
+import { endOfTurn } from '../end-of-turn.js';
 import {
   type ListableSessionRepository,
   type ListedRecord,

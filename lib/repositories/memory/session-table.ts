@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { enlarged, ExpiryHeap } from './expiry-heap.js';
-import { SlotIndex } from './slot-index.js';
 
 /** No slot. */
 export const NONE = -1;
 const FIRST_CAPACITY = 64;
+const FIRST_PLACES = 64;
+/** At most so many of the places of an index are taken. */
+const LOAD = 0.8;
 const PRINTABLE = /^[ -~]*$/;
 /** Bytes are made into strings in here. */
 let scratch = Buffer.allocUnsafeSlow(4_096);
@@ -268,6 +269,160 @@ class SlotRings {
     this.previous[next] = previous;
     return first === slot ? next : first;
   }
+}
+
+/** Finds slots by a hash: open addressing, four to eight bytes a slot. */
+class SlotIndex {
+  /** Slots, plus one; 0 where there is none. A slot that finds its place taken is in one of the next. */
+  private places = new Int32Array(FIRST_PLACES);
+  private count = 0;
+
+  /** @param hashAt the hash of a slot that is in the index. */
+  constructor(private readonly hashAt: (slot: number) => number) {}
+
+  /** The slot that has this hash and is the right one, or -1. */
+  find(hash: number, isRight: (slot: number) => boolean): number {
+    const mask = this.places.length - 1;
+    for (let place = hash & mask; ; place = (place + 1) & mask) {
+      const slot = (this.places[place] as number) - 1;
+      if (slot === -1 || isRight(slot)) return slot;
+    }
+  }
+
+  add(slot: number): void {
+    if (++this.count > LOAD * this.places.length) this.grow();
+    this.put(slot);
+  }
+
+  /** Puts a slot in the place of another that has the same hash. */
+  replace(slot: number, by: number): void {
+    this.places[this.placeOf(slot)] = by + 1;
+  }
+
+  /** Moves the slots behind it up, where they may be: a search ends at the first empty place. */
+  remove(slot: number): void {
+    const mask = this.places.length - 1;
+    let hole = this.placeOf(slot);
+    for (let place = (hole + 1) & mask; this.places[place] !== 0; place = (place + 1) & mask) {
+      const wanted = this.hashAt((this.places[place] as number) - 1) & mask;
+      // A slot cannot go before the place that it wants.
+      if (((place - wanted) & mask) < ((place - hole) & mask)) continue;
+      this.places[hole] = this.places[place] as number;
+      hole = place;
+    }
+    this.places[hole] = 0;
+    this.count--;
+  }
+
+  private placeOf(slot: number): number {
+    const mask = this.places.length - 1;
+    let place = this.hashAt(slot) & mask;
+    while (this.places[place] !== slot + 1) place = (place + 1) & mask;
+    return place;
+  }
+
+  private put(slot: number): void {
+    const mask = this.places.length - 1;
+    let place = this.hashAt(slot) & mask;
+    while (this.places[place] !== 0) place = (place + 1) & mask;
+    this.places[place] = slot + 1;
+  }
+
+  private grow(): void {
+    const before = this.places;
+    this.places = new Int32Array(2 * before.length);
+    for (const taken of before) if (taken !== 0) this.put(taken - 1);
+  }
+}
+
+/**
+ * Slots in the order of their expiry, as a binary heap: the first to expire is at the top, and a slot that gets another expiry finds its new
+ * place without a search. It takes 16 bytes a slot, and no object.
+ */
+class ExpiryHeap {
+  /** The heap: slots. */
+  private slots = new Int32Array(0);
+  /** Where each slot is in the heap. */
+  private places = new Int32Array(0);
+  private expiries = new Float64Array(0);
+  private length = 0;
+
+  grow(capacity: number): void {
+    this.slots = enlarged(this.slots, new Int32Array(capacity));
+    this.places = enlarged(this.places, new Int32Array(capacity));
+    this.expiries = enlarged(this.expiries, new Float64Array(capacity));
+  }
+
+  /** The slot that expires first; undefined when there is none. */
+  get first(): number | undefined {
+    return this.length === 0 ? undefined : this.slots[0];
+  }
+
+  expiryOf(slot: number): number {
+    return this.expiries[slot] as number;
+  }
+
+  add(slot: number, expiry: number): void {
+    this.expiries[slot] = expiry;
+    this.put(slot, this.length++);
+    this.rise(slot);
+  }
+
+  change(slot: number, expiry: number): void {
+    this.expiries[slot] = expiry;
+    this.rise(slot);
+    this.sink(slot);
+  }
+
+  remove(slot: number): void {
+    const place = this.places[slot] as number;
+    const last = this.slots[--this.length] as number;
+    if (last === slot) return;
+    this.put(last, place);
+    this.rise(last);
+    this.sink(last);
+  }
+
+  private rise(slot: number): void {
+    const expiry = this.expiryOf(slot);
+    let place = this.places[slot] as number;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      const other = this.slots[above] as number;
+      if (this.expiryOf(other) <= expiry) break;
+      this.put(other, place);
+      place = above;
+    }
+    this.put(slot, place);
+  }
+
+  private sink(slot: number): void {
+    const expiry = this.expiryOf(slot);
+    let place = this.places[slot] as number;
+    for (;;) {
+      let below = 2 * place + 1;
+      if (below >= this.length) break;
+      let other = this.slots[below] as number;
+      if (below + 1 < this.length && this.expiryOf(this.slots[below + 1] as number) < this.expiryOf(other)) {
+        other = this.slots[++below] as number;
+      }
+      if (this.expiryOf(other) >= expiry) break;
+      this.put(other, place);
+      place = below;
+    }
+    this.put(slot, place);
+  }
+
+  private put(slot: number, place: number): void {
+    this.slots[place] = slot;
+    this.places[slot] = place;
+  }
+}
+
+/** The larger array, with what was in the smaller one. */
+function enlarged<T extends Int32Array | Uint32Array | Uint16Array | Uint8Array | Float64Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }
 
 /** A handle in as few characters of one byte as possible: most are base64url, which needs a third more than the bytes it stands for. */

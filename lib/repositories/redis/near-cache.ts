@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { endOfTurn } from '../../common/end-of-turn.js';
+import { endOfTurn } from '../end-of-turn.js';
 import type { StoredRecord } from '../session-repository.js';
 
 /** Bounds of the near cache. */

@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import { endOfTurn } from '../../common/end-of-turn.js';
+import { endOfTurn } from '../end-of-turn.js';
 import { loadPackage } from '../../common/load-package.js';
 import { OutageLog } from '../../common/outage-log.js';
 import { reasonOf } from '../../common/redact.js';

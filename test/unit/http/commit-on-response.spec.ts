@@ -3,8 +3,13 @@ import { createServer, get, type IncomingHttpHeaders, type IncomingMessage, type
 import type { AddressInfo } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { commitOnResponse, installOnPrototype, keepSession, type ResponseSession } from '../../../lib/http/commit-on-response.js';
-import { addToHead } from '../../../lib/http/response-head.js';
+import {
+  addToHead,
+  commitOnResponse,
+  installOnPrototype,
+  keepSession,
+  type ResponseSession,
+} from '../../../lib/http/commit-on-response.js';
 import { eventually } from '../../support/eventually.js';
 
 /** A session that counts its saves, and can be changed, slow or broken. */

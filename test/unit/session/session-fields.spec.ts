@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { SessionSerializationError } from '../../../lib/errors.js';
 import { JsonSerializer } from '../../../lib/storage/serializers.js';
-import { applyChanges, type FieldChanges, type SerializedFields } from '../../../lib/storage/record-fields.js';
+import { applyChanges, type FieldChanges, type SerializedFields } from '../../../lib/storage/record.codec.js';
 import { SessionFields } from '../../../lib/session/session-fields.js';
 import { FUZZ_RUNS } from '../../support/fuzz.js';
 

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { JsonSerializer } from '../../../lib/storage/serializers.js';
 import { MsgpackSerializer } from '../../../lib/storage/serializers.js';
 import { MAX_NESTING } from '../../../lib/storage/tagged-values.js';
-import { toBuffer } from '../../../lib/common/bytes.js';
+import { toBuffer } from '../../../lib/storage/record.codec.js';
 import type { SessionSerializer } from '../../../lib/storage/serializers.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
 import { storedValues } from '../../support/stored-values.js';

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { SessionEvents } from '../../../lib/session/session-events.js';
+import { SessionEvents } from '../../../lib/storage/session-events.js';
 import { InvalidSessionCursorError, type ServerSessionOptions, SessionStoreError } from 'nestjs-server-session';
 import { inspect } from 'node:util';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import { MemorySessionRepository } from '../../../lib/repositories/memory/memory-session.repository.js';
 import type { SessionRepository } from '../../../lib/repositories/session-repository.js';
-import { Attribute } from '../../../lib/storage/record-fields.js';
 import { AesGcmCipher, PrincipalNames } from '../../../lib/storage/record.cipher.js';
-import { RecordCodec, type SessionContent } from '../../../lib/storage/record.codec.js';
+import { Attribute, RecordCodec, type SessionContent } from '../../../lib/storage/record.codec.js';
 import { createSerializers } from '../../../lib/storage/serializers.js';
 import { NO_TELEMETRY } from '../../../lib/telemetry/session-telemetry.js';
 import { isSession, SessionStore, type StoredSession } from '../../../lib/storage/session-store.js';

@@ -5,7 +5,7 @@ import { JsonSerializer } from '../../../lib/storage/serializers.js';
 import { AesGcmCipher } from '../../../lib/storage/record.cipher.js';
 import { createSerializers } from '../../../lib/storage/serializers.js';
 import { SerializerRegistry } from '../../../lib/storage/serializers.js';
-import { toBuffer } from '../../../lib/common/bytes.js';
+import { toBuffer } from '../../../lib/storage/record.codec.js';
 import { SessionSerializer } from '../../../lib/storage/serializers.js';
 import { type RecordContent, type SessionContent, RecordCodec } from '../../../lib/storage/record.codec.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Backoff } from '../../../lib/common/backoff.js';
 import { SessionConflictError } from '../../../lib/errors.js';
+import { Backoff } from '../../../lib/session/session-writer.js';
 
 describe('The tries of a write', () => {
   afterEach(() => void jest.restoreAllMocks());

@@ -3,7 +3,8 @@ import { parseSetCookie } from 'cookie';
 import { sign } from 'cookie-signature';
 import fc from 'fast-check';
 import type { ServerSessionOptions } from 'nestjs-server-session';
-import { SessionCookie } from '../../../lib/http/session-cookie.js';
+import type { HttpRequest } from '../../../lib/http/adapters.js';
+import { type RequestIds, SessionTransport } from '../../../lib/http/session-transport.js';
 import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import { SessionIds } from '../../../lib/session/session-id.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
@@ -12,8 +13,35 @@ const ids = new SessionIds({ idBytes: 32, hashIds: true });
 const ID = ids.generate();
 const OTHER = ids.generate();
 
-const cookieOf = (options: ServerSessionOptions = {}): SessionCookie => new SessionCookie(resolveOptions(options), ids);
-const signed = (...secret: string[]): SessionCookie => cookieOf({ useSigner: true, secret });
+/** The cookie of these options, as a request brings it and a response sets it. */
+class Cookie {
+  private readonly transport: SessionTransport;
+
+  constructor(options: ServerSessionOptions = {}) {
+    this.transport = new SessionTransport(resolveOptions(options), ids);
+  }
+
+  parse(header: string | undefined): RequestIds {
+    return this.transport.read({ raw: requestWith({ cookie: header }) });
+  }
+
+  set(id: string, expiry: number | undefined, isHttps: boolean): string {
+    const request = requestWith({}, isHttps);
+    return this.transport.headersFor(request, request, 'set', id, expiry).setCookie ?? '';
+  }
+
+  clear(isHttps: boolean): string {
+    const request = requestWith({}, isHttps);
+    return this.transport.headersFor(request, request, 'clear', ID, Date.now() + 60_000).setCookie ?? '';
+  }
+}
+
+function requestWith(headers: { cookie?: string | undefined }, encrypted = false): HttpRequest {
+  return { headers, socket: { encrypted } } as unknown as HttpRequest;
+}
+
+const cookieOf = (options: ServerSessionOptions = {}): Cookie => new Cookie(options);
+const signed = (...secret: string[]): Cookie => cookieOf({ useSigner: true, secret });
 const plain = cookieOf();
 
 const encoded = (value: string): string => encodeURIComponent(value);
