@@ -74,6 +74,19 @@ export class SessionFields {
     return wasPresent;
   }
 
+  /**
+   * Deletes fields, those that cannot be read among them.
+   *
+   * @returns what undoes it, but for keys that were set again since.
+   */
+  drop(isDropped: (key: string) => boolean): () => void {
+    const dropped = Array.from(this.fields, ([key, field]) => [key, { ...field }] as const).filter(([key]) => isDropped(key));
+    for (const [key] of dropped) this.delete(key);
+    return () => {
+      for (const [key, field] of dropped) if (!this.has(key)) this.fields.set(key, field);
+    };
+  }
+
   /** The keys that begin with `prefix`, in the order in which they were set. */
   *keys(prefix: string): Generator<string> {
     for (const [key, field] of this.fields) if (isPresent(field) && key.startsWith(prefix)) yield key;

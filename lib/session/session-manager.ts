@@ -12,14 +12,7 @@ import { reasonOf } from '../common/redact.js';
 import { OutageLog } from '../common/outage-log.js';
 import { RepeatedWarning } from '../common/repeated-warning.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
-import {
-  applyChanges,
-  Attribute,
-  type FieldChanges,
-  FieldKind,
-  type RetiredContent,
-  type SessionContent,
-} from '../storage/record.codec.js';
+import { applyChanges, Attribute, type FieldChanges, type RetiredContent, type SessionContent } from '../storage/record.codec.js';
 import { SerializerRegistry } from '../storage/serializers.js';
 import { type Base, isRetired, isSession, type Place, SessionStore, type StoredSession } from '../storage/session-store.js';
 import { SessionTelemetry } from '../telemetry/session-telemetry.js';
@@ -164,20 +157,25 @@ export class SessionManager {
   /**
    * Gives the session a new id. The old one is dead: requests that are in flight with it can finish, and no more.
    *
-   * @throws SessionStoreError; the session is then as it was. SessionConflictError when another request was first.
-   *   SessionHeadersSentError when the client cannot be told the new id any more.
+   * @throws SessionStoreError; SessionConflictError when another request was first; SessionHeadersSentError when the client cannot be told
+   *   the new id any more. The session is then as it was.
    */
   regenerate(state: SessionState, keep: Kept): Promise<void> {
     return state.inTurn(async () => {
       if (state.phase === 'ended') return;
       this.assertHeadOpen(state, 'regenerate()');
       if (state.phase === 'following') throw new SessionConflictError('it has a new id already');
-      if (keep !== true) state.dropData(new Set(keep === false ? [] : keep.map((key) => FieldKind.data + key)));
+      const undo = keep === true ? undefined : state.dropData(keep || []);
       if (state.phase === 'new') return state.forgetId();
-      const changes = state.fields.changes();
-      // After a log-in or log-out, and where data were dropped, the old id leads nowhere: another client may know it.
-      const forward = keep === true && !changes.has(Attribute.principal);
-      await this.admitting(state, changes, () => this.move(state, changes, keep === true, forward));
+      try {
+        const changes = state.fields.changes();
+        // After a log-in or log-out, and where data were dropped, the old id leads nowhere: another client may know it.
+        const forward = keep === true && !changes.has(Attribute.principal);
+        await this.admitting(state, changes, () => this.move(state, changes, keep === true, forward));
+      } catch (error) {
+        undo?.();
+        throw error;
+      }
     });
   }
 

@@ -1,5 +1,5 @@
 import type { SessionRequest } from '../options/session-options.js';
-import { applyChanges, Attribute, type FieldChanges } from '../storage/record.codec.js';
+import { applyChanges, Attribute, type FieldChanges, FieldKind } from '../storage/record.codec.js';
 import type { Base, Place } from '../storage/session-store.js';
 import type { SessionFields } from './session-fields.js';
 import type { SessionIds } from './session-id.js';
@@ -256,12 +256,14 @@ export class SessionState {
     this.otherIds = [];
   }
 
-  /** Drops what the application keeps, but for these keys; what the session is itself (its lifetime, say) stays. */
-  dropData(keep: ReadonlySet<string>): void {
-    for (const key of Array.from(this.#fields.keys(''))) {
-      if (!key.startsWith('@') && !keep.has(key)) this.#fields.delete(key);
-    }
-    this.#fields.delete(Attribute.principal);
+  /**
+   * Drops the principal and what the application keeps, but for these keys. What the session is itself (its lifetime, say) stays.
+   *
+   * @returns what undoes it.
+   */
+  dropData(keep: readonly string[]): () => void {
+    const kept = new Set(keep.map((key) => FieldKind.data + key));
+    return this.#fields.drop((key) => key === Attribute.principal || !(key.startsWith(FieldKind.attribute) || kept.has(key)));
   }
 
   private rebase(base: Base, changes: FieldChanges): void {

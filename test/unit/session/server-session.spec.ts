@@ -435,6 +435,24 @@ describe('The session object', () => {
       expect([{ ...again }, again.principal, again.flashes()]).toEqual([{ b: 2 }, undefined, []]);
     });
 
+    it.each([false, ['b']])('that fails with keep: %j leaves the session as it was, and what was written meanwhile', async (keep) => {
+      const id = await stored({ a: { n: 1 }, b: 2, principal: 'ann' });
+      const session = await open(id);
+      const { update, delete: remove } = sessions.repository;
+      session.flash('info', 'hello');
+      Object.assign(session, { a: { n: 2 }, c: 3 });
+      const down = (): Promise<never> => Promise.reject(new Error('down'));
+      Object.assign(sessions.repository, { update: down, delete: down });
+      const failing = session.regenerate({ keep });
+      Object.assign(session, { c: 4, d: 5 });
+      await expect(failing).rejects.toThrow(SessionStoreError);
+      Object.assign(sessions.repository, { update, delete: remove });
+      expect([session.sid, session.principal, { ...session }]).toEqual([id, 'ann', { a: { n: 2 }, b: 2, c: 4, d: 5 }]);
+      await session.save();
+      const again = await open(id);
+      expect([again.principal, { ...again }, again.flashes('info')]).toEqual(['ann', { a: { n: 2 }, b: 2, c: 4, d: 5 }, ['hello']]);
+    });
+
     it('of a session that is not stored costs nothing and stores nothing', async () => {
       const session = await open();
       const { sid } = session;

@@ -179,6 +179,15 @@ describe('The fields of a session', () => {
       expect([...others.changes().keys()]).toEqual(['.bad']);
     });
 
+    it('drop it with all else, and have all back where that is undone', () => {
+      const fields = open(broken());
+      fields.get('.bad');
+      const undo = fields.drop(() => true);
+      expect(shown(fields.changes())).toEqual({ '.bad': undefined, '.good': undefined });
+      undo();
+      expect([fields.changes().size, fields.serialized()]).toEqual([0, broken()]);
+    });
+
     it('read what another request wrote there meanwhile', () => {
       const fields = open(broken());
       fields.get('.bad');
