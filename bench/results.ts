@@ -26,6 +26,8 @@ export interface Results {
 
 export const OURS = 'server-session';
 export const NEAR_CACHE = 'near-cache';
+/** What ours is measured against first: an application without sessions, or one interceptor that its team has written; and bare handlers. */
+export const BELOW: readonly string[] = ['none', 'interceptor', 'bare'];
 
 export type Figure = keyof Round;
 
@@ -51,7 +53,12 @@ export function ratio(row: Row, other: string, name: Figure, own = OURS): Spread
 
 /** What people use instead. */
 export function peersOf(row: Row): string[] {
-  return Object.keys(row.rounds).filter((name) => ![OURS, NEAR_CACHE, 'none', 'floor'].includes(name));
+  return Object.keys(row.rounds).filter((name) => ![OURS, NEAR_CACHE, ...BELOW].includes(name));
+}
+
+/** What stands below a row: an application without sessions where none is used, else the hand-written interceptor. */
+export function belowOf({ rounds }: Row): string | undefined {
+  return ['none', 'interceptor'].find((name) => name in rounds);
 }
 
 export function nameOf({ group, work, bytes, connections }: Row): string {

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { BELOW } from './results.js';
 import { openStore } from './stores.js';
 import { fillPools, type Load, measureScenario, type Row } from './measure-group.js';
 import { contendersOf, type Group, type Pace } from './plan.js';
@@ -56,7 +57,7 @@ export async function runGroup(group: Group, load: Load, pace: Pace, onRow: (row
 }
 
 function belowFirst(a: string, b: string): number {
-  const rank = (name: string): number => (name === 'none' || name === 'floor' ? 0 : 1);
+  const rank = (name: string): number => (BELOW.includes(name) ? 0 : 1);
   return rank(a) - rank(b);
 }
 

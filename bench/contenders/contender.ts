@@ -1,4 +1,4 @@
-import type { INestApplication, Type } from '@nestjs/common';
+import type { INestApplication, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
@@ -18,7 +18,8 @@ export const LIFETIME = 24 * 60 * 60;
 /** One way to have sessions, as its own documentation recommends it. */
 export interface Contender {
   /** The module's imports, where it is a Nest module. */
-  readonly imports?: (where: StoreLocation) => unknown[];
+  readonly imports?: (where: StoreLocation) => NonNullable<ModuleMetadata['imports']>;
+  readonly providers?: (where: StoreLocation) => Provider[];
   readonly controller: (where: StoreLocation) => Type | Promise<Type>;
   readonly configure?: (app: INestApplication & NestExpressApplication & NestFastifyApplication, where: StoreLocation) => Promise<void>;
 }

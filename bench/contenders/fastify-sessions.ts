@@ -5,9 +5,10 @@ import { RedisStore as MgcreaRedisStore } from '@mgcrea/fastify-session-redis-st
 import { SODIUM_AUTH } from '@mgcrea/fastify-session-sodium-crypto';
 import { RedisStore } from 'connect-redis';
 import { Redis } from 'ioredis';
-import { Controller, Get, Req, type Type } from '@nestjs/common';
+import { Controller, Get, Query, Req, type Type, UseFilters } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { createClient } from 'redis';
+import { ErrorFilter, PageQuery } from './application.js';
 import { type Contender, LIFETIME } from './contender.js';
 import { payloadOf, requestSessionController } from './session.controller.js';
 
@@ -57,17 +58,18 @@ function mgcreaController(): Type {
   type WithSession = { session: { get(key: string): unknown; set(key: string, value: unknown): void } };
 
   @Controller()
+  @UseFilters(ErrorFilter)
   class MgcreaController {
-    @Get('unused') unused(): object {
-      return { ok: true };
+    @Get('unused') unused(@Query() { page }: PageQuery): object {
+      return { page };
     }
-    @Get('read') read(@Req() { session }: WithSession): object {
-      return { n: session.get('n') ?? null };
+    @Get('read') read(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
+      return { page, n: session.get('n') ?? null };
     }
-    @Get('change') change(@Req() { session }: WithSession): object {
+    @Get('change') change(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
       const n = ((session.get('n') as number | undefined) ?? 0) + 1;
       session.set('n', n);
-      return { n };
+      return { page, n };
     }
     @Get('fill/:bytes') fill(@Req() request: WithSession & { params: { bytes: string } }): object {
       request.session.set('payload', payloadOf(Number(request.params.bytes)));

@@ -1,14 +1,16 @@
 import 'reflect-metadata';
-import { type INestApplication, Module, type ModuleMetadata } from '@nestjs/common';
+import { type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { VALIDATION, VisitsController } from './application.js';
 import type { Adapter, Contender, StoreLocation } from './contender.js';
 
 /** Each in a module of its own, so that a process loads only what it measures. */
 const CONTENDERS: Record<string, () => Promise<Contender>> = {
-  none: async () => ({ controller: (await import('./floor.controller.js')).noneController }),
-  floor: async () => ({ controller: (await import('./floor.controller.js')).floorController }),
+  none: async () => (await import('./hand-written.controllers.js')).noSession,
+  bare: async () => (await import('./hand-written.controllers.js')).bareHandlers,
+  interceptor: async () => (await import('./hand-written.controllers.js')).handWrittenInterceptor,
   'server-session': async () => (await import('./server-session.js')).serverSession,
   'near-cache': async () => (await import('./server-session.js')).nearCache,
   'express-session': async () => (await import('./express-session.js')).expressSession,
@@ -31,8 +33,9 @@ async function main(setup: ContenderSetup): Promise<void> {
   const contender = await load();
 
   @Module({
-    imports: (contender.imports?.(setup) ?? []) as NonNullable<ModuleMetadata['imports']>,
-    controllers: [await contender.controller(setup)],
+    imports: contender.imports?.(setup) ?? [],
+    providers: contender.providers?.(setup) ?? [],
+    controllers: [VisitsController, await contender.controller(setup)],
   })
   class BenchModule {}
 
@@ -40,6 +43,7 @@ async function main(setup: ContenderSetup): Promise<void> {
     setup.adapter === 'fastify'
       ? await NestFactory.create(BenchModule, new FastifyAdapter(), { logger: ['error'] })
       : await NestFactory.create(BenchModule, { logger: ['error'] });
+  app.useGlobalPipes(VALIDATION);
   await contender.configure?.(app as INestApplication & NestExpressApplication & NestFastifyApplication, setup);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as { port: number };

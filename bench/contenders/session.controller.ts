@@ -1,5 +1,6 @@
-import { Controller, Get, Param, Req, type Type } from '@nestjs/common';
+import { Controller, Get, Param, Query, Req, type Type, UseFilters } from '@nestjs/common';
 import { type ServerSession, Session } from 'nestjs-server-session';
+import { ErrorFilter, PageQuery } from './application.js';
 
 declare module 'nestjs-server-session' {
   interface SessionData {
@@ -20,16 +21,17 @@ export function requestSessionController(): Type {
   type WithSession = { session: Record<string, unknown> & { n?: number } };
 
   @Controller()
+  @UseFilters(ErrorFilter)
   class RequestSessionController {
-    @Get('unused') unused(): object {
-      return { ok: true };
+    @Get('unused') unused(@Query() { page }: PageQuery): object {
+      return { page };
     }
-    @Get('read') read(@Req() { session }: WithSession): object {
-      return { n: session.n ?? null };
+    @Get('read') read(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
+      return { page, n: session.n ?? null };
     }
-    @Get('change') change(@Req() { session }: WithSession): object {
+    @Get('change') change(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
       session.n = (session.n ?? 0) + 1;
-      return { n: session.n };
+      return { page, n: session.n };
     }
     @Get('fill/:bytes') fill(@Req() request: WithSession & { params: { bytes: string } }): object {
       request.session['payload'] = payloadOf(Number(request.params.bytes));
@@ -43,16 +45,17 @@ export function requestSessionController(): Type {
 /** The same routes on this module's session. */
 export function serverSessionController(): Type {
   @Controller()
+  @UseFilters(ErrorFilter)
   class ServerSessionController {
-    @Get('unused') unused(): object {
-      return { ok: true };
+    @Get('unused') unused(@Query() { page }: PageQuery): object {
+      return { page };
     }
-    @Get('read') read(@Session() session: ServerSession): object {
-      return { n: session.n ?? null };
+    @Get('read') read(@Session() session: ServerSession, @Query() { page }: PageQuery): object {
+      return { page, n: session.n ?? null };
     }
-    @Get('change') change(@Session() session: ServerSession): object {
+    @Get('change') change(@Session() session: ServerSession, @Query() { page }: PageQuery): object {
       session.n = (session.n ?? 0) + 1;
-      return { n: session.n };
+      return { page, n: session.n };
     }
     @Get('fill/:bytes') fill(@Session() session: ServerSession, @Param('bytes') bytes: string): object {
       session.payload = payloadOf(Number(bytes));

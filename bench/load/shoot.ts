@@ -66,6 +66,6 @@ function requestsOf(work: Work, cookies: readonly string[]): autocannon.Request[
 }
 
 function pathOf(work: Work, index: number): string {
-  if (work === 'mix') return index % CHANGE_EVERY === CHANGE_EVERY - 1 ? '/change' : '/read';
-  return `/${ROUTES[work] ?? work}`;
+  const route = work === 'mix' ? (index % CHANGE_EVERY === CHANGE_EVERY - 1 ? 'change' : 'read') : (ROUTES[work] ?? work);
+  return `/${route}?page=1`;
 }

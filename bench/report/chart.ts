@@ -3,7 +3,7 @@ import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } fro
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import type { Row } from '../measure-group.js';
-import { figure, type Results } from '../results.js';
+import { belowOf, figure, type Results } from '../results.js';
 
 use([BarChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer, TitleComponent]);
 
@@ -11,8 +11,7 @@ use([BarChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer, T
 const TEXT = '#77808a';
 const LINES = '#77808a55';
 const COLORS: Record<string, string> = {
-  floor: '#8a94a0',
-  none: '#8a94a0',
+  'by-hand': '#8a94a0',
   'server-session': '#1f9d6b',
   'near-cache': '#4fb7c9',
   'express-session': '#d2762a',
@@ -22,7 +21,7 @@ const COLORS: Record<string, string> = {
 
 /** How the contenders are called to those who read the chart, in their order. */
 const NAMES: Record<string, string> = {
-  floor: 'by hand',
+  'by-hand': 'by hand',
   'server-session': 'nestjs-server-session',
   'express-session': 'express-session',
   'fastify-session': '@fastify/session',
@@ -126,7 +125,7 @@ function titleStyle(fontSize: number): object {
 function subtitle({ date, machine, versions }: Results): string {
   const { cpu, cores, node } = machine;
   return `${date.slice(0, 10)} · ${cpu}, ${cores} cores · Node ${node} · Nest ${versions['@nestjs/core'] ?? ''} · medians\n`.concat(
-    'by hand: handlers that call GETEX and SET themselves; where no session is used, an application without any',
+    'by hand: one interceptor of the application that calls GETEX and SET; where no session is used, an application without any',
   );
 }
 
@@ -141,15 +140,15 @@ function categories(results: Results, { group, works }: Panel): [string, Row][] 
   });
 }
 
-/** An application without any session is what stands below where none is used, as the floor does elsewhere. */
+/** What stands below has one colour and one name, whatever it is in a row. */
 function contendersOf(results: Results, panel: Panel): string[] {
   const names = categories(results, panel).flatMap(([, { rounds }]) => Object.keys(rounds));
-  const present = new Set(names.map((name) => (name === 'none' ? 'floor' : name)));
+  const present = new Set(['by-hand', ...names]);
   return Object.keys(NAMES).filter((name) => present.has(name));
 }
 
 function barOf(row: Row, name: string, { figure: wanted }: Panel): number | undefined {
-  const measured = name === 'floor' && 'none' in row.rounds ? 'none' : name;
+  const measured = name === 'by-hand' ? (belowOf(row) ?? '') : name;
   const median = figure(row, measured, wanted)?.median;
   return median === undefined ? undefined : Number(median.toPrecision(3));
 }

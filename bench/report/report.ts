@@ -1,6 +1,6 @@
 import type { Goal } from '../goals.js';
 import type { Row } from '../measure-group.js';
-import { figure, NEAR_CACHE, OURS, payloadName, peersOf, ratio, type Results } from '../results.js';
+import { belowOf, figure, NEAR_CACHE, OURS, payloadName, peersOf, ratio, type Results } from '../results.js';
 import type { Spread } from '../statistics.js';
 import { table } from './table.js';
 
@@ -62,32 +62,35 @@ function section({ rows }: Results, group: string): string {
   return [`## ${group}`, rateTable(own), timeTable(own)].join('\n\n');
 }
 
-/** Requests per second: of the floor in numbers, the others as ratios. */
+/** Requests per second: by hand and ours in numbers, the others as ratios. */
 function rateTable(rows: readonly Row[]): string {
   const peers = allPeers(rows);
   const hasNearCache = rows.some(({ rounds }) => NEAR_CACHE in rounds);
+  const hasBare = rows.some(({ rounds }) => 'bare' in rounds);
   const head = [
     'work',
     'payload',
     'connections',
-    'floor, 1/s',
+    'by hand, 1/s',
     'ours, 1/s',
-    'ours / floor',
+    'ours / by hand',
+    ...(hasBare ? ['ours / bare handler'] : []),
     ...peers.map((peer) => `ours / ${peer}`),
-    ...(hasNearCache ? ['near cache / floor'] : []),
+    ...(hasNearCache ? ['near cache / by hand'] : []),
     'errors',
   ];
   return table(
     head,
     rows.map((row) => {
-      const floor = floorOf(row);
+      const below = belowOf(row);
       return [
         ...what(row),
-        floor === undefined ? '–' : rate(figure(row, floor, 'requestsPerSecond')),
+        below === undefined ? '–' : rate(figure(row, below, 'requestsPerSecond')),
         rate(figure(row, OURS, 'requestsPerSecond')),
-        floor === undefined ? '–' : spreadText(ratio(row, floor, 'requestsPerSecond')),
+        below === undefined ? '–' : spreadText(ratio(row, below, 'requestsPerSecond')),
+        ...(hasBare ? [spreadText(ratio(row, 'bare', 'requestsPerSecond'))] : []),
         ...peers.map((peer) => spreadText(ratio(row, peer, 'requestsPerSecond'))),
-        ...(hasNearCache ? [spreadText(ratio(row, 'floor', 'requestsPerSecond', NEAR_CACHE))] : []),
+        ...(hasNearCache ? [spreadText(ratio(row, 'interceptor', 'requestsPerSecond', NEAR_CACHE))] : []),
         String((row.rounds[OURS] ?? []).reduce((sum, { errors }) => sum + errors, 0)),
       ];
     }),
@@ -99,9 +102,9 @@ function rateTable(rows: readonly Row[]): string {
 function timeTable(rows: readonly Row[]): string {
   const peers = allPeers(rows);
   const columns = (['p50', 'p99', 'cpu'] as const).flatMap((name) => {
-    const besides = ['floor', ...peers].map((other) => ({
+    const besides = ['by hand', ...peers].map((other) => ({
       head: `${name} / ${other}`,
-      cell: (row: Row) => spreadText(ratio(row, other === 'floor' ? (floorOf(row) ?? '') : other, name)),
+      cell: (row: Row) => spreadText(ratio(row, other === 'by hand' ? (belowOf(row) ?? '') : other, name)),
     }));
     const digits = name === 'cpu' ? 0 : 2;
     const own = {
@@ -161,10 +164,6 @@ function footprintTable({ footprints }: Results): string {
 
 function what({ work, bytes, connections }: Row): string[] {
   return [WORKS[work] ?? work, payloadName(bytes), String(connections)];
-}
-
-function floorOf(row: Row): string | undefined {
-  return ['none', 'floor'].find((name) => name in row.rounds);
 }
 
 function allPeers(rows: readonly Row[]): string[] {

@@ -1,0 +1,54 @@
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  type ExceptionFilter,
+  Get,
+  HttpException,
+  Query,
+  Req,
+  UseFilters,
+  ValidationPipe,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import * as classTransformer from 'class-transformer';
+import { Type } from 'class-transformer';
+import * as classValidator from 'class-validator';
+import { IsInt, IsOptional, Min } from 'class-validator';
+import type { IncomingMessage } from 'node:http';
+
+/** What the handlers of real applications have around them: every contender has the same. */
+export const VALIDATION = new ValidationPipe({
+  transform: true,
+  whitelist: true,
+  validatorPackage: classValidator,
+  transformerPackage: classTransformer,
+});
+
+/** What every measured route is asked with. */
+export class PageQuery {
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  page = 1;
+}
+
+/** The controllers' own way to answer errors. */
+@Catch(HttpException)
+export class ErrorFilter implements ExceptionFilter<HttpException> {
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  catch(error: HttpException, context: ArgumentsHost): void {
+    this.host.httpAdapter.reply(context.switchToHttp().getResponse(), { error: error.message }, error.getStatus());
+  }
+}
+
+/** Another part of the application, which takes the request and knows nothing of sessions. */
+@Controller('visits')
+@UseFilters(ErrorFilter)
+export class VisitsController {
+  @Get() show(@Req() { headers }: IncomingMessage, @Query() { page }: PageQuery): object {
+    return { page, agent: headers['user-agent'] ?? null };
+  }
+}
