@@ -32,19 +32,25 @@ interface HeldCall {
   readonly args: unknown[];
 }
 
-/** By Node's own request, which all share who see the request: middleware, wrappers of frameworks, sub-applications. */
-const SESSIONS = new WeakMap<IncomingMessage, ResponseSession>();
+/**
+ * On Node's own request, which middleware, wrappers of frameworks and sub-applications share. A WeakMap would do the same, but V8 frees
+ * its entries only with a full collection: each request would outlive many cheap ones and make them dear.
+ */
+const SESSION = Symbol('server-session.session');
+
+type Request = IncomingMessage & { [SESSION]?: ResponseSession };
 
 /** Marks a prototype whose responses have the methods below already. */
 const INSTALLED = Symbol('server-session.installed');
 
 /** The session of a request, if any part of the request has asked for it. */
 export function sessionOfRequest<T extends ResponseSession>(rawRequest: IncomingMessage): T | undefined {
-  return SESSIONS.get(rawRequest) as T | undefined;
+  return (rawRequest as Request)[SESSION] as T | undefined;
 }
 
 export function keepSession(rawRequest: IncomingMessage, session: ResponseSession): void {
-  SESSIONS.set(rawRequest, session);
+  // Not enumerable: a logger that prints the request must not come upon it.
+  Object.defineProperty(rawRequest, SESSION, { value: session, configurable: true });
 }
 
 /**
@@ -76,11 +82,11 @@ export function installOnPrototype(prototype: object): void {
   );
 }
 
-const OWN_METHODS = methodsOver((response) => SESSIONS.get(response.req)!.original!);
+const OWN_METHODS = methodsOver((response) => sessionOfRequest(response.req)!.original!);
 
 function methodsOver(originalOf: (response: ServerResponse) => ResponseMethods): ResponseMethods {
   const writeHead: Method = function (...args) {
-    const session = SESSIONS.get(this.req);
+    const session = sessionOfRequest(this.req);
     if (session !== undefined) {
       if (mustWait(session, this, false, writeHead, args)) return this;
       session.completeHead(this, args);
@@ -89,7 +95,7 @@ function methodsOver(originalOf: (response: ServerResponse) => ResponseMethods):
   };
   const passOn = (name: Name): Method => {
     const method: Method = function (...args) {
-      const session = SESSIONS.get(this.req);
+      const session = sessionOfRequest(this.req);
       // Streams go on when a `write` that returned false is followed by 'drain'.
       if (session !== undefined && mustWait(session, this, name === 'end', method, args)) return name === 'write' ? false : this;
       return originalOf(this)[name].apply(this, args);
@@ -156,7 +162,7 @@ function stopWaiting(session: ResponseSession, response: ServerResponse): void {
 }
 
 function onClose(this: ServerResponse): void {
-  const session = SESSIONS.get(this.req);
+  const session = sessionOfRequest(this.req);
   if (session !== undefined && !session.isEndSettled) session.abandon();
 }
 
