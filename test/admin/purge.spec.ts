@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { PurgeTimer } from '../../lib/admin/purge.timer.js';
 import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
+import { startAdmin } from './support/application.js';
 
 const INTERVAL = 60_000;
 
@@ -84,5 +85,17 @@ describe('The purge', () => {
     Object.assign(repository, { purgeExpired: undefined });
     start();
     expect(jest.getTimerCount()).toBe(0);
+  });
+});
+
+describe('purgeExpired() of SessionService', () => {
+  it.each([
+    ['how many the store has removed', async () => 3, 3],
+    ['0 where the store does it itself', undefined, 0],
+  ])('says %s', async (_what, purgeExpired, expected) => {
+    const repository = Object.assign(new MemorySessionRepository(), { purgeExpired });
+    const app = await startAdmin({ repository, purge: false });
+    expect(await app.sessions.purgeExpired()).toBe(expected);
+    await app.close();
   });
 });

@@ -11,6 +11,7 @@ import {
 } from 'nestjs-server-session';
 import { type AdminApplication, handleOf, startAdmin, whoAmI } from './support/application.js';
 import { DevicesController } from './support/devices.controller.js';
+import { MemorySessionRepository } from '../../lib/repositories/memory/memory-session.repository.js';
 import { type SharedStore, STARTUP, STORE_NAMES, STORES } from './support/stores.js';
 
 /** A user that no other test knows. */
@@ -72,6 +73,14 @@ describe.each(STORE_NAMES)('SessionService on %s, in two applications on one sto
       expect(() => (found.principal = 'somebody else')).toThrow(ReadOnlySessionError);
       await expect(found.destroy()).rejects.toThrow(ReadOnlySessionError);
       await expect(found.regenerate()).rejects.toThrow(ReadOnlySessionError);
+    });
+
+    it('leaves the messages for the user', async () => {
+      const { handle } = await one.loggedIn(someone());
+      await one.sessions.update(handle, (session) => session.flash('info', 'hello'));
+      const found = await two.sessions.get(handle);
+      for (let time = 0; time < 2; time++) expect(found?.flashes()).toEqual([{ kind: 'info', message: 'hello' }]);
+      expect((await two.sessions.get(handle))?.flashes('info')).toEqual(['hello']);
     });
 
     it.each(['', 'nobody', '../../etc/passwd', 'a b', 'x'.repeat(129), '%00', '*', '__proto__'])('knows no session %j', async (handle) => {
@@ -262,5 +271,31 @@ describe.each(STORE_NAMES)('SessionService on %s, in two applications on one sto
   it('purgeExpired and ping answer', async () => {
     expect(await one.sessions.purgeExpired()).toBeGreaterThanOrEqual(0);
     await expect(one.sessions.ping()).resolves.toBeUndefined();
+  });
+});
+
+describe('revokeAll', () => {
+  /** Lists a session that is never there any more when it comes to its end. */
+  class ElusiveRepository extends MemorySessionRepository {
+    listings = 0;
+
+    override async list(...query: Parameters<MemorySessionRepository['list']>): ReturnType<MemorySessionRepository['list']> {
+      this.listings++;
+      return super.list(...query);
+    }
+    override async delete(): Promise<boolean> {
+      return false;
+    }
+    override async read(): Promise<undefined> {
+      return undefined;
+    }
+  }
+
+  it('gives up after five listings where a session goes on under another id each time', async () => {
+    const repository = new ElusiveRepository();
+    const app = await startAdmin({ repository });
+    await app.sessions.create({ principal: 'ann' });
+    expect([await app.sessions.revokeAll({ principal: 'ann' }), repository.listings]).toEqual([0, 5]);
+    await app.close();
   });
 });

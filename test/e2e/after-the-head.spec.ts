@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Controller, Get, Logger, Res, Sse } from '@nestjs/common';
+import { Controller, Get, Logger, Req, Res, Sse } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { concatMap, interval, take } from 'rxjs';
-import { type ServerSession, Session, SessionHeadersSentError } from 'nestjs-server-session';
+import { type ServerSession, Session, SessionHeadersSentError, SessionService } from 'nestjs-server-session';
 import { APPLICATIONS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
+import { RecordingRepository } from './recording.repository.js';
 
 type Reply = ServerResponse & { raw?: ServerResponse; hijack?: () => void };
 
@@ -100,5 +101,40 @@ describe.each(APPLICATIONS)('On %s by %s, when the head of a response has left,'
     logged.mockRestore();
     expect([text.includes('done'), cookies]).toEqual([true, []]);
     expect(lines).toEqual([expect.stringMatching(/session began after the response had/)]);
+  });
+});
+
+@Controller()
+class HurriedController {
+  constructor(private readonly sessions: SessionService) {}
+
+  @Get('begin') begin(@Session() session: ServerSession): void {
+    session.set('n', 1);
+  }
+  @Get('flush') flush(@Req() request: object, @Res() reply: Reply): void {
+    reply.hijack?.();
+    const response = reply.raw ?? reply;
+    void this.sessions.load(request);
+    response.flushHeaders();
+    response.end('flushed');
+  }
+}
+
+describe.each(APPLICATIONS)('On %s by %s, a head that is flushed while the session still loads', (adapter, boot) => {
+  it('waits for it, and has its cookie renewed', async () => {
+    const repository = new RecordingRepository();
+    const start = (secret: string[]): Promise<RunningApplication> =>
+      startApplication({ adapter, boot, session: { repository, useSigner: true, secret }, controllers: [HurriedController] });
+    const [former, present] = ['former secret of at least 32 characters', 'present secret of at least 32 characters'] as const;
+    const before = await start([former]);
+    const browser = new Browser(before.url);
+    await browser.get('begin');
+    const after = await start([present, former]);
+    repository.latency = 15;
+    const response = await fetch(new URL('flush', after.url), { headers: { cookie: browser.cookieHeader } });
+    expect([await response.text(), response.headers.getSetCookie()]).toEqual(['flushed', [expect.stringMatching(/^session=/)]]);
+    expect(response.headers.get('vary')).toMatch(/cookie/i);
+    await before.close();
+    await after.close();
   });
 });

@@ -1,11 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ArgumentsHost, Catch, Controller, type ExceptionFilter, Get, Post, Res, Sse } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { ArgumentsHost, Catch, Controller, type ExceptionFilter, Get, Logger, Post, Res, Sse } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
-import { of } from 'rxjs';
+import { concat, map, NEVER, of, timer } from 'rxjs';
 import { type ServerSession, type ServerSessionOptions, Session, SessionStoreError } from 'nestjs-server-session';
 import { ADAPTERS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
 import { RecordingRepository } from './recording.repository.js';
+import { eventually } from '../support/eventually.js';
 
 type Reply = ServerResponse & {
   raw?: ServerResponse;
@@ -45,6 +46,13 @@ class StoreController {
     raw.write('sav');
     session.set('n', session.get('n', 0) + 1);
     raw.end('ed');
+  }
+  @Sse('endless') endless(@Session() session: ServerSession): unknown {
+    const change = (): unknown => ({ data: `changed to ${session.set('n', 2).get('n')}` });
+    return concat(of({ data: 'first' }), timer(5).pipe(map(change)), NEVER);
+  }
+  @Get('flashes') flashes(@Session() session: ServerSession): unknown {
+    return session.flashes();
   }
   @Sse('sse') sse(@Session() session: ServerSession): unknown {
     session.set('n', session.get('n', 0) + 1);
@@ -127,9 +135,29 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
     expect([status, text.includes('sav'), cookies]).toEqual([503, false, []]);
   });
 
-  it('a stream that began is cut off, so that it is not taken for complete', async () => {
+  it('a stream that began is cut off, so that it is not taken for complete, and a line in the log says why', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     repository.broken.add('update');
     await expect(browser.get('late-stream')).rejects.toThrow();
+    const lines = logged.mock.calls.map(([line]) => String(line));
+    logged.mockRestore();
+    expect(lines).toEqual([expect.stringMatching(/failed to update a session: the disk is on fire/)]);
+  });
+
+  it('a save that fails after the client has left is a line in the log', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    repository.broken.add('update');
+    const controller = new AbortController();
+    const request = fetch(new URL('endless', running.url), { headers: { cookie: browser.cookieHeader }, signal: controller.signal });
+    const reader = (await request).body!.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = ''; !text.includes('changed'); text += (await reader.read()).value ?? '');
+    controller.abort();
+    await reader.closed.catch(() => undefined);
+    await eventually(() => {
+      const lines = logged.mock.calls.map(([line]) => String(line));
+      expect(lines).toEqual([expect.stringMatching(/failed to update a session: the disk is on fire/)]);
+    });
+    logged.mockRestore();
   });
 
   it('server-sent events are an error or cut off, but no success', async () => {
@@ -205,6 +233,11 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
       expect([answer.status, answer.json, answer.cookies]).toEqual([200, {}, []]);
       repository.broken.clear();
       expect((await browser.get('read')).json).toEqual({ n: 1 });
+    });
+
+    it('there are no messages to take', async () => {
+      const { status, json } = await browser.get('flashes');
+      expect([status, json]).toEqual([200, []]);
     });
 
     it('a write is a 503', async () => {

@@ -6,6 +6,7 @@ import {
   ReservedSessionKeyError,
   ServerSession,
   type ServerSessionOptions,
+  SessionConflictError,
   SessionSerializationError,
   SessionStoreError,
   SessionUnavailableError,
@@ -451,6 +452,29 @@ describe('The session object', () => {
       await session.save();
       const again = await open(id);
       expect([again.principal, { ...again }, again.flashes('info')]).toEqual(['ann', { a: { n: 2 }, b: 2, c: 4, d: 5 }, ['hello']]);
+    });
+
+    it('is refused to a request that came with the old id, and stays so once that has saved', async () => {
+      const sid = await stored({ a: 1 });
+      const [first, second] = [await open(sid), await open(sid)];
+      await first.regenerate();
+      second['b'] = 2;
+      await second.save();
+      expect([sessions.stateOf(second).phase, sessions.stateOf(second).cookie, second.sid]).toEqual(['following', 'none', sid]);
+      await expect(second.regenerate()).rejects.toThrow(SessionConflictError);
+      expect(await sessions.read(first.sid)).toEqual({ a: 1, b: 2 });
+    });
+
+    it('is refused to a request whose own new id has been replaced meanwhile', async () => {
+      const first = await open(await stored({ a: 1 }));
+      await first.regenerate();
+      const second = await open(first.sid);
+      await second.regenerate();
+      first['b'] = 2;
+      await first.save();
+      first.principal = 'ann';
+      await expect(first.save()).rejects.toThrow(SessionConflictError);
+      expect(await sessions.read(second.sid)).toEqual({ a: 1, b: 2 });
     });
 
     it('of a session that is not stored costs nothing and stores nothing', async () => {
