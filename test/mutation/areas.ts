@@ -1,30 +1,55 @@
-/** Which tests know a folder of lib/: tried in this order until one notices, the quick ones first. */
+/** A folder of lib/, and the tests that may know it: names of folders, or how names of files begin. */
 export interface Area {
   readonly folder: string;
-  readonly tests: readonly (readonly string[])[];
+  readonly tests: readonly string[];
 }
 
-const HTTP = ['test/e2e/response-state', 'test/e2e/cookie', 'test/e2e/transport', 'test/e2e/save-errors', 'test/e2e/ways-to-answer'];
-const FAULTS = ['test/e2e/failing-store', 'test/e2e/module.spec', 'test/e2e/early-load', 'test/e2e/middleware'];
+const HTTP_TESTS = [
+  'cookie',
+  'early-load',
+  'failing-store',
+  'after-the-head',
+  'middleware',
+  'module',
+  'response-state',
+  'save-errors',
+  'transport',
+  'ways-to-answer',
+];
+const LIBRARIES = ['express-session-behaviour', 'gateways', 'graphql', 'passport'];
+const CORE_TESTS = [
+  'unit',
+  'admin',
+  'performance/store-calls',
+  'docs/options',
+  ...HTTP_TESTS.map((name) => `e2e/${name}`),
+  ...LIBRARIES.map((name) => `interop/${name}`),
+];
+const CORE = ['session', 'http', 'storage', 'common', 'options', 'admin', 'telemetry'];
+const BACK_ENDS: Readonly<Record<string, readonly string[]>> = {
+  memory: ['repositories/memory', 'repositories/session-table'],
+  filesystem: ['repositories/filesystem', 'repositories/file-record', 'performance/files-run'],
+  redis: ['repositories/redis', 'e2e/redis', 'admin/redis-index', 'performance/redis-commands'],
+  memcached: ['repositories/memcached'],
+  mongodb: ['repositories/mongodb', 'e2e/mongoose-wiring'],
+  typeorm: ['repositories/typeorm', 'e2e/typeorm-wiring'],
+};
 
 export const AREAS: Readonly<Record<string, readonly Area[]>> = {
-  core: [
-    {
-      folder: 'session',
-      tests: [
-        ['test/unit/session', 'test/unit/storage'],
-        [...HTTP, ...FAULTS],
-        ['test/admin', 'test/performance'],
-      ],
-    },
-    { folder: 'http', tests: [['test/unit/http'], HTTP, FAULTS, ['test/interop/passport', 'test/performance']] },
-    { folder: 'storage', tests: [['test/unit/storage', 'test/unit/session'], ['test/repositories/memory', ...HTTP], ['test/admin']] },
-    { folder: 'common', tests: [['test/unit'], ['test/repositories/memory', ...FAULTS]] },
-    { folder: 'options', tests: [['test/unit/options'], ['test/docs/options', 'test/e2e/module.spec']] },
-    { folder: 'admin', tests: [['test/admin']] },
-  ],
-  'back-ends': ['memory', 'filesystem', 'redis', 'memcached', 'mongodb', 'typeorm'].map((name) => ({
+  core: CORE.map((folder) => ({ folder, tests: CORE_TESTS })),
+  'back-ends': Object.entries(BACK_ENDS).map(([name, tests]) => ({
     folder: `repositories/${name}`,
-    tests: [[`test/repositories/${name}`, ...(name === 'memory' ? ['test/repositories/session-table'] : [])]],
+    tests: [...tests, 'repositories/back-ends', 'unit/options/boot-errors'],
   })),
 };
+
+/** The areas of these names: of folders, or `core`, `back-ends`. @throws Error for a name that is none of them */
+export function areasOf(names: readonly string[]): Area[] {
+  const all = Object.values(AREAS).flat();
+  return names.flatMap((name) => {
+    const chosen = AREAS[name] ?? all.filter(({ folder }) => folder === name || folder === `repositories/${name}`);
+    if (chosen.length === 0)
+      throw new Error(`'${name}' is none of ${[...Object.keys(AREAS), ...all.map(({ folder }) => folder)].join(', ')}`);
+    return chosen;
+  });
+}

@@ -1,130 +1,121 @@
 // npm run test:mutation [-- session http]: makes small changes to lib/, one at a time in a copy of the project, and runs the tests that should notice. Folders
-// (or `core`, `back-ends`) are given by name; `core` without one. MUTANTS=50 is how many, spread evenly over the folders, SEED=1 which ones.
-// The changes are not type-checked, so some that a compiler would refuse count as well.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// (or `core`, `back-ends`) are given by name; `core` without one. MUTANTS=100 is how many, in proportion to the code of each folder, SEED=1 which ones, JOBS=2 how
+// many are tried at a time. A first run with probes tells which test files run the changed function: those are tried, quick ones first, as long as all of them
+// together take no more than BUDGET=60 seconds without a change. So a change that only a later one would notice counts as unnoticed.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Area, AREAS } from './areas.js';
-import { type Mutant, mutantsOf } from './mutants.js';
+import { type Area, areasOf } from './areas.js';
+import { type Mutant, mutantsOf, rankOf } from './mutants.js';
+import { ProjectCopy, removeCopiesAtExit } from './project-copy.js';
+import { record, type SpecRecord, specsOf } from './recording.js';
 
-const COUNT = Number(process.env['MUTANTS'] ?? 50);
+const COUNT = Number(process.env['MUTANTS'] ?? 100);
 const SEED = Number(process.env['SEED'] ?? 1);
-const LEAST_TIMEOUT = 120_000;
-const LONGEST = 900_000;
+const JOBS = Number(process.env['JOBS'] ?? 2);
+const BUDGET = Number(process.env['BUDGET'] ?? 60) * 1000;
+/** Only mutants whose file and line, as in `lib/http/adapters.ts:12`, contain this. */
+const ONLY = process.env['ONLY'] ?? '';
+const LEAST_TIMEOUT = 60_000;
+
+type Fate = 'noticed' | 'SURVIVED' | 'unclear';
+interface Verdict {
+  readonly fate: Fate;
+  readonly by: string;
+}
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** The same numbers below 1 for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function areasOf(names: readonly string[]): Area[] {
-  const all = Object.values(AREAS).flat();
-  return names.flatMap((name) => {
-    const chosen = AREAS[name] ?? all.filter(({ folder }) => folder === name);
-    if (chosen.length === 0)
-      throw new Error(`'${name}' is none of ${[...Object.keys(AREAS), ...all.map(({ folder }) => folder)].join(', ')}`);
-    return chosen;
-  });
-}
-
-function picked(folder: string, count: number): Mutant[] {
-  const random = randomOf(SEED);
+function allOf({ folder }: Area): Mutant[] {
   const files = readdirSync(join('lib', folder), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
-  const all = files.sort().flatMap((file) => mutantsOf(join('lib', folder, file)));
-  const chosen: Mutant[] = [];
-  while (chosen.length < count && all.length > 0) chosen.push(...all.splice(Math.floor(random() * all.length), 1));
-  return chosen;
+  const ranked = files.flatMap((file) => mutantsOf(join('lib', folder, file))).map((mutant) => ({ mutant, rank: rankOf(SEED, mutant) }));
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ mutant }) => mutant);
 }
 
-/** A copy that can be changed: sources and tests, and the packages by a link. */
-function copyOfProject(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'mutants-'));
-  for (const name of ['lib', 'test', 'docs', 'sample', 'README.md', 'package.json', 'tsconfig.json', 'jest.config.js']) {
-    cpSync(name, join(copy, name), { recursive: true });
-  }
-  symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
-  const config = `import config from './jest.config.js';
-const { globalSetup, globalTeardown, ...rest } = config;
-export default { ...rest, reporters: ['default'] };
-`;
-  writeFileSync(join(copy, 'jest.mutants.js'), config);
-  return copy;
+/** Test files that run the mutant's function: first those that have noticed something in its file, then quick ones. */
+function specsFor(mutant: Mutant, records: readonly SpecRecord[], notices: ReadonlyMap<string, number>): SpecRecord[] {
+  const worth = ({ spec, milliseconds }: SpecRecord): number => milliseconds / (1 + 4 * (notices.get(`${mutant.file} ${spec}`) ?? 0));
+  const sorted = records.filter(({ places }) => places.has(mutant.place)).sort((one, other) => worth(one) - worth(other));
+  let spent = 0;
+  return sorted.filter(({ milliseconds }, index) => (spent += milliseconds) <= BUDGET || index === 0);
 }
 
-type Outcome = 'passed' | 'failed' | 'timed out';
-
-/** The tests of one step, in a group of processes that ends as a whole. */
-async function runTests(copy: string, tests: readonly string[], timeout: number): Promise<Outcome> {
-  const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--config', 'jest.mutants.js'];
-  const child = spawn(process.execPath, [...jest, '--runInBand', '--bail', '--silent', '--forceExit', ...tests], {
-    cwd: copy,
-    detached: true,
-    stdio: 'ignore',
-  });
-  const exited = once(child, 'exit');
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    process.kill(-child.pid!, 'SIGKILL');
-  }, timeout);
-  const [exitCode] = await exited;
-  clearTimeout(timer);
-  if (isLate) return 'timed out';
-  return exitCode === 0 ? 'passed' : 'failed';
-}
-
-/** The milliseconds that these tests take when nothing is changed. @throws when they fail even then. */
-async function timeOf(copy: string, tests: readonly string[]): Promise<number> {
-  const start = performance.now();
-  const outcome = await runTests(copy, tests, LONGEST);
-  if (outcome !== 'passed') throw new Error(`without any change: ${tests.join(' ')} ${outcome}`);
-  return performance.now() - start;
-}
-
-/** @param times of the steps that have run before: each is tried without any change when it is first needed. */
-async function isNoticed(copy: string, { file, start, end, replacement }: Mutant, { tests }: Area, times: number[]): Promise<boolean> {
-  const original = readFileSync(join(copy, file), 'utf8');
-  for (const [index, step] of tests.entries()) {
-    const time = (times[index] ??= await timeOf(copy, step));
-    writeFileSync(join(copy, file), original.slice(0, start) + replacement + original.slice(end));
-    try {
-      if ((await runTests(copy, step, Math.max(LEAST_TIMEOUT, 3 * time))) !== 'passed') return true;
-    } finally {
-      writeFileSync(join(copy, file), original);
+async function tryOut(copy: ProjectCopy, mutant: Mutant, records: readonly SpecRecord[], notices: Map<string, number>): Promise<Verdict> {
+  const chosen = specsFor(mutant, records, notices);
+  if (chosen.length === 0) return { fate: 'SURVIVED', by: 'no test runs it' };
+  const times = new Map(chosen.map(({ spec, milliseconds }) => [spec, milliseconds]));
+  const allowed = (spec: string): number => LEAST_TIMEOUT + 5 * (times.get(spec) ?? 0);
+  const original = copy.read(mutant.file);
+  copy.write(mutant.file, original.slice(0, mutant.start) + mutant.replacement + original.slice(mutant.end));
+  let isRestored = false;
+  const restore = (): void => {
+    if (!isRestored) copy.write(mutant.file, original);
+    isRestored = true;
+  };
+  try {
+    const run = await copy.test([...times.keys()], allowed);
+    const last = run.results.at(-1);
+    if (run.isPassed)
+      return isRefused(copy) ? { fate: 'noticed', by: 'the compiler' } : { fate: 'SURVIVED', by: `${chosen.length} test files` };
+    const spec = run.late ?? last?.spec ?? '';
+    // On a busy machine time may run out without any mutant, too.
+    if (run.late !== undefined || last?.failure?.isTimeout === true) {
+      restore();
+      const control = await copy.test([spec], allowed);
+      if (!control.isPassed) return { fate: 'unclear', by: `${spec} takes too long without the change, too` };
     }
+    notices.set(`${mutant.file} ${spec}`, (notices.get(`${mutant.file} ${spec}`) ?? 0) + 1);
+    return { fate: 'noticed', by: `${spec} ${last?.failure?.test ?? ''}` };
+  } finally {
+    restore();
   }
-  return false;
 }
 
+/** Some changes make no program: those are noticed before any test runs. */
+function isRefused(copy: ProjectCopy): boolean {
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.mutants.json', '--incremental', '--tsBuildInfoFile', 'types.json'];
+  return spawnSync(process.execPath, tsc, { cwd: copy.folder, stdio: 'ignore' }).status !== 0;
+}
+
+removeCopiesAtExit();
 const names = process.argv.slice(2);
 const areas = areasOf(names.length > 0 ? names : ['core']);
-const copy = copyOfProject();
-const scores: string[] = [];
-try {
-  for (const [index, area] of areas.entries()) {
-    // What does not divide evenly goes to the first folders.
-    const mutants = picked(area.folder, Math.floor(COUNT / areas.length) + (index < COUNT % areas.length ? 1 : 0));
-    const times: number[] = [];
-    print(`${area.folder}: ${mutants.length} mutants`);
-    let noticed = 0;
-    for (const mutant of mutants) {
-      const isSeen = await isNoticed(copy, mutant, area, times);
-      if (isSeen) noticed++;
-      print(`  ${isSeen ? 'noticed ' : 'SURVIVED'} ${mutant.file}:${mutant.line} ${mutant.what}`);
-    }
-    scores.push(`${area.folder.padEnd(24)} ${noticed} of ${mutants.length} noticed`);
+const records = await record([...new Set(areas.flatMap(({ tests }) => specsOf(tests)))], JOBS, print);
+const mutantsByArea = areas.map((area) => ({ area, all: allOf(area) }));
+const total = mutantsByArea.reduce((sum, { all }) => sum + all.length, 0);
+const tasks = mutantsByArea.flatMap(({ area, all }) => {
+  const specs = new Set(specsOf(area.tests));
+  const known = records.filter(({ spec }) => specs.has(spec));
+  const chosen = all.slice(0, Math.ceil((COUNT * all.length) / total)).filter(({ file, line }) => `${file}:${line}`.includes(ONLY));
+  print(`${area.folder}: ${chosen.length} of ${all.length} mutants`);
+  return chosen.map((mutant) => ({ area, mutant, known }));
+});
+
+const fates = new Map<Area, Fate[]>(areas.map((area) => [area, []]));
+const notices = new Map<string, number>();
+const queue = tasks.values();
+async function work(): Promise<void> {
+  const copy = new ProjectCopy();
+  for (const { area, mutant, known } of queue) {
+    const started = performance.now();
+    const { fate, by } = await tryOut(copy, mutant, known, notices);
+    fates.get(area)?.push(fate);
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    print(`  ${fate.padEnd(8)} ${mutant.file}:${mutant.line} ${mutant.what} (${by.trim()}, ${seconds} s)`);
   }
-} finally {
-  rmSync(copy, { recursive: true, force: true });
-  print(`\n${scores.join('\n')}`);
+  copy.remove();
 }
+await Promise.all(Array.from({ length: JOBS }, work));
+
+const scoreOf = (of: readonly Fate[]): string => {
+  const [noticed, unclear] = (['noticed', 'unclear'] as const).map((wanted) => of.filter((fate) => fate === wanted).length) as [
+    number,
+    number,
+  ];
+  const counted = of.length - unclear;
+  return `${noticed} of ${counted} noticed${counted > 0 ? ` (${((100 * noticed) / counted).toFixed(0)} %)` : ''}${unclear > 0 ? `, ${unclear} unclear` : ''}`;
+};
+print('');
+for (const [{ folder }, of] of fates) print(`${folder.padEnd(24)} ${scoreOf(of)}`);
+print(`${'all'.padEnd(24)} ${scoreOf([...fates.values()].flat())}`);
+process.exit(0);
