@@ -153,7 +153,7 @@ describe.each(ADAPTERS)('On %s, when the store fails,', (adapter) => {
     for (let text = ''; !text.includes('changed'); text += (await reader.read()).value ?? '');
     controller.abort();
     await reader.closed.catch(() => undefined);
-    await eventually(() => {
+    await eventually(async () => {
       const lines = logged.mock.calls.map(([line]) => String(line));
       expect(lines).toEqual([expect.stringMatching(/failed to update a session: the disk is on fire/)]);
     });
