@@ -133,6 +133,6 @@ function resultsIn(file: string, folder: string): SpecResult[] {
   // What stands after the last line break is not yet written to its end.
   return lines.slice(0, -1).map((line) => {
     const result = JSON.parse(line) as SpecResult;
-    return { ...result, spec: relative(folder, result.spec) };
+    return Object.assign(result, { spec: relative(folder, result.spec) });
   });
 }
