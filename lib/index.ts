@@ -6,7 +6,7 @@ export {
   type SessionQuery,
   SessionService,
 } from './admin/session.service.js';
-export { OnSessionEvent } from './admin/on-session-event.decorator.js';
+export { OnSessionEvent } from './admin/session-event.listeners.js';
 export { Session, UseSession } from './http/session.decorators.js';
 export {
   InvalidSessionCursorError,

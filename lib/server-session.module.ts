@@ -1,6 +1,10 @@
 import { Module, type Provider } from '@nestjs/common';
 import { DiscoveryModule, ModuleRef, ModulesContainer } from '@nestjs/core';
-import { ADMINISTRATION } from './admin/administration.providers.js';
+import { createLimit } from './admin/principal-limit.js';
+import { PurgeTimer } from './admin/purge.timer.js';
+import { SessionEventListeners } from './admin/session-event.listeners.js';
+import { SessionListing } from './admin/session-listing.js';
+import { SessionRevocation } from './admin/session-revocation.js';
 import { SessionService } from './admin/session.service.js';
 import { SessionOptionsError } from './errors.js';
 import { RequestSessions } from './http/request-session.js';
@@ -18,13 +22,13 @@ import { RecordCodec } from './storage/record.codec.js';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
 import { SessionIds } from './session/session-id.js';
 import { SessionAdoption } from './interop/session-adoption.js';
-import { SessionManager } from './session/session-manager.js';
+import { SESSION_LIMIT, SessionManager } from './session/session-manager.js';
 import { SessionWriter } from './session/session-writer.js';
 import { SessionEvents } from './storage/session-events.js';
 import { SessionStore } from './storage/session-store.js';
 import { createTelemetry, SessionTelemetry } from './telemetry/session-telemetry.js';
 
-/** From the options up to the interceptor, in the order in which one builds on the other. */
+/** From the options up to the interceptor and the administration, in the order in which one builds on the other. */
 const PROVIDERS: Provider[] = [
   {
     provide: RESOLVED_OPTIONS,
@@ -64,7 +68,16 @@ const PROVIDERS: Provider[] = [
   SessionAdoption,
   RequestSessions,
   HttpConnection,
-  ...ADMINISTRATION,
+  SessionListing,
+  SessionRevocation,
+  {
+    provide: SESSION_LIMIT,
+    inject: [RESOLVED_OPTIONS, SessionListing, SessionRevocation, SessionStore],
+    useFactory: createLimit,
+  },
+  PurgeTimer,
+  SessionEventListeners,
+  SessionService,
 ];
 
 /**

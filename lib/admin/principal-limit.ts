@@ -1,4 +1,4 @@
-import { TooManySessionsError } from '../errors.js';
+import { SessionOptionsError, TooManySessionsError } from '../errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionLimit } from '../session/session-manager.js';
 import type { SessionStore } from '../storage/session-store.js';
@@ -13,7 +13,7 @@ const PAGE = 200;
  * The option `maxSessionsPerPrincipal`. A log-in stores its session first and then ends the longest unused ones of the others,
  * so whoever comes last sees all there are: once things have settled, no principal has more than its share.
  */
-export class PrincipalLimit implements SessionLimit {
+class PrincipalLimit implements SessionLimit {
   /** Log-ins of one user in this process take turns, lest two at the same time end each other. */
   private readonly turns = new SessionQueue<undefined>();
 
@@ -53,4 +53,21 @@ export class PrincipalLimit implements SessionLimit {
     const oldestFirst = others.sort((a, b) => lastUse(a) - lastUse(b));
     await this.revocation.endAll(oldestFirst.slice(0, surplus));
   }
+}
+
+/** @throws SessionOptionsError when there is a limit, and a back end that cannot tell how many sessions a principal has. */
+export function createLimit(
+  options: ResolvedSessionOptions,
+  listing: SessionListing,
+  revocation: SessionRevocation,
+  store: SessionStore,
+): PrincipalLimit | undefined {
+  const { maxSessionsPerPrincipal: max, onMaxSessions, type, repository } = options;
+  if (max === undefined || (type === 'null' && repository === undefined)) return undefined;
+  if (!listing.isSupported) {
+    throw new SessionOptionsError([
+      `'maxSessionsPerPrincipal' is ${max}; allowed: nothing, because ${listing.backEnd} cannot list the sessions of a principal`,
+    ]);
+  }
+  return new PrincipalLimit(max, onMaxSessions, listing, revocation, store);
 }

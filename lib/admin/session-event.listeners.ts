@@ -1,8 +1,22 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, SetMetadata } from '@nestjs/common';
 import { SessionLogger } from '../common/session-logger.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { SESSION_EVENT_METADATA } from './on-session-event.decorator.js';
 import { runListener, type SessionEvent, SessionEvents, type SessionEventType } from '../storage/session-events.js';
+
+const SESSION_EVENT_METADATA = 'server-session:event-types';
+
+/**
+ * Calls a method of a provider or controller with the `SessionEvent` whenever one of these types happens in this process;
+ * without types, for every event. What the method throws is logged and harms nothing.
+ *
+ * ```ts
+ * @OnSessionEvent('created', 'destroyed')
+ * count({ type, principal }: SessionEvent) { … }
+ * ```
+ */
+export function OnSessionEvent(...types: SessionEventType[]): MethodDecorator {
+  return SetMetadata(SESSION_EVENT_METADATA, types);
+}
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Listener = (event: SessionEvent) => unknown;

@@ -72,14 +72,10 @@ export class OptionReader {
     return this.check(name, fallback, allowed.map(display).join(', '), (value) => allowed.includes(value as T));
   }
 
-  integer(name: string, fallback: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  integer<T extends number | undefined>(name: string, fallback: T, min: number, max = Number.MAX_SAFE_INTEGER): number | T {
     const allowed = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
-    return this.check(
-      name,
-      fallback,
-      allowed,
-      (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-    );
+    const accepts = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+    return this.check<number | T>(name, fallback, allowed, accepts);
   }
 
   /** A span of time in milliseconds. */

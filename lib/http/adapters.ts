@@ -3,7 +3,7 @@ import { SessionLogger } from '../common/session-logger.js';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
-import { describesBody, installOnPrototype, keepHead, sessionOfRequest } from './commit-on-response.js';
+import { dropBodyHeaders, installOnPrototype, keepHead, sessionOfRequest } from './commit-on-response.js';
 import type { RequestSession, RequestSessions } from './request-session.js';
 
 /** A request as Express, Fastify or Node has it. */
@@ -216,7 +216,7 @@ function commitOnSend(request: HttpRequest, reply: FastifyReply, payload: unknow
   session.restoreHead = keepHead(reply);
   saving
     .catch((error: unknown) => {
-      for (const name of Object.keys(reply.getHeaders())) if (describesBody(name)) reply.removeHeader(name);
+      dropBodyHeaders(reply);
       return session.failWith(error);
     })
     .then((error) => {

@@ -225,12 +225,13 @@ export function keepHead(head: Head): () => void {
   };
 }
 
-/** Whether a header is about the body it came with, and wrong beside another one. All others (CORS, security policies …) stay. */
-export function describesBody(name: string): boolean {
-  return /^(content-(type|length|encoding|disposition|range|language|location)|transfer-encoding|etag|last-modified|location|accept-ranges|cache-control|expires)$/i.test(
-    name,
-  );
+/** Removes what describes a body that another one takes the place of. All other headers (CORS, security policies …) stay. */
+export function dropBodyHeaders(head: Pick<Head, 'getHeaders' | 'removeHeader'>): void {
+  for (const name in head.getHeaders()) if (OF_BODY.test(name)) head.removeHeader(name);
 }
+
+const OF_BODY =
+  /^(content-(type|length|encoding|disposition|range|language|location)|transfer-encoding|etag|last-modified|location|accept-ranges|cache-control|expires)$/i;
 
 function appended(response: ServerResponse, name: string, field: string): string {
   const there = response.getHeader(name);

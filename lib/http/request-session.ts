@@ -11,7 +11,7 @@ import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
 import {
   addToHead,
   commitOnResponse,
-  describesBody,
+  dropBodyHeaders,
   keepSession,
   type ResponseMethods,
   type ResponseSession,
@@ -97,7 +97,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   isEndSettled = false;
 
   /** As the application sees it. */
-  private seenRequest: HttpRequest;
+  request: HttpRequest;
   private readonly raw: HttpRequest;
   /** Requests whose `req.session` is this one. Another library's may be set to null without an effect on ours. */
   private readonly shownOn: HttpRequest[] = [];
@@ -107,11 +107,12 @@ export class RequestSession implements ResponseSession, SessionExchange {
   readonly isOverSocket: boolean;
   private readonly ids: RequestIds;
   private loading: Promise<ServerSession> | undefined = undefined;
-  private session: ServerSession | undefined = undefined;
+  /** The session, once it is loaded. */
+  loaded: ServerSession | undefined = undefined;
   private state: SessionState | undefined = undefined;
   /** The id that the client has, as far as this response knows. */
-  private knownId: string | undefined = undefined;
-  private hasHeadLeft: boolean;
+  sentId: string | undefined = undefined;
+  isHeadSent: boolean;
   /** `Set-Cookie` values that end the cookies of former systems. */
   private clearingCookies: readonly string[] = NO_COOKIES;
   /** A save failed and its error is on the way to the client: nothing is tried again, and no cookie is set. */
@@ -121,14 +122,10 @@ export class RequestSession implements ResponseSession, SessionExchange {
     exchange: Exchange,
     readonly sessions: RequestSessions,
   ) {
-    this.seenRequest = exchange.request;
+    this.request = exchange.request;
     this.raw = exchange.raw;
-    this.isOverSocket = this.hasHeadLeft = exchange.message !== undefined;
+    this.isOverSocket = this.isHeadSent = exchange.message !== undefined;
     this.ids = sessions.manager.keepsSessions ? sessions.transport.read(exchange) : NO_IDS;
-  }
-
-  get loaded(): ServerSession | undefined {
-    return this.session;
   }
 
   /** A middleware may have come before the response, or the framework's own request, was known. */
@@ -137,14 +134,14 @@ export class RequestSession implements ResponseSession, SessionExchange {
       commitOnResponse(this, response, isFinal, this.isCommitted);
       this.isCommitted = true;
     }
-    if (request === this.seenRequest || request === this.raw) return;
-    this.seenRequest = request;
-    if (this.session !== undefined) this.showOn(request, this.session);
+    if (request === this.request || request === this.raw) return;
+    this.request = request;
+    if (this.loaded !== undefined) this.showOn(request, this.loaded);
   }
 
   /** The session, at once where no store has to be asked. */
   load(): ServerSession | Promise<ServerSession> {
-    if (this.session !== undefined) return this.session;
+    if (this.loaded !== undefined) return this.loaded;
     if (this.ids.ids.length === 0 && this.formerCookies === undefined) return this.adopt(this.blank());
     return (this.loading ??= this.loadFromStore());
   }
@@ -168,7 +165,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   private get formerCookies(): string | undefined {
     const { cookie } = this.raw.headers;
     const { adoption, manager } = this.sessions;
-    return adoption?.concerns(cookie) && manager.keepsSessions && !this.hasHeadLeft ? cookie : undefined;
+    return adoption?.concerns(cookie) && manager.keepsSessions && !this.isHeadSent ? cookie : undefined;
   }
 
   private async loadFormer(cookies: string): Promise<SessionState | undefined> {
@@ -187,31 +184,19 @@ export class RequestSession implements ResponseSession, SessionExchange {
     const { manager } = this.sessions;
     this.state = state;
     if (state.phase === 'stored') {
-      this.knownId = state.sid;
+      this.sentId = state.sid;
       if (this.ids.outdated.includes(state.sid)) state.sendCookie();
     }
     state.exchange = this;
-    this.session = toServerSession(state, manager);
-    if (!this.isOverSocket) for (const request of new Set([this.seenRequest, this.raw])) this.showOn(request, this.session);
-    return this.session;
-  }
-
-  request(): HttpRequest {
-    return this.seenRequest;
-  }
-
-  headSent(): boolean {
-    return this.hasHeadLeft;
-  }
-
-  sentId(): string | undefined {
-    return this.knownId;
+    this.loaded = toServerSession(state, manager);
+    if (!this.isOverSocket) for (const request of new Set([this.request, this.raw])) this.showOn(request, this.loaded);
+    return this.loaded;
   }
 
   show(session: ServerSession): void {
-    const former = this.session;
-    this.session = session;
-    for (const request of [this.seenRequest, this.raw]) if (request.session === former) request.session = session;
+    const former = this.loaded;
+    this.loaded = session;
+    for (const request of [this.request, this.raw]) if (request.session === former) request.session = session;
   }
 
   /** As `req.session`, unless another library has put its own there. */
@@ -226,15 +211,12 @@ export class RequestSession implements ResponseSession, SessionExchange {
 
   settle(): Promise<void> | undefined {
     if (this.hasFailed) return undefined;
-    // What nobody has waited for has changed nothing.
-    if (this.loading !== undefined)
-      return this.loading.then(
-        () => this.settle(),
-        () => undefined,
-      );
-    const { state } = this;
-    if (state === undefined) return undefined;
-    return this.commit(state);
+    if (this.loading === undefined) return this.state && this.commit(this.state);
+    // The handler did not wait for the load. Where it failed, nothing can have been changed.
+    return this.loading.then(
+      () => this.settle(),
+      () => undefined,
+    );
   }
 
   /** As `settle`, for a handler that is done: a response that has begun is left to itself. */
@@ -258,18 +240,18 @@ export class RequestSession implements ResponseSession, SessionExchange {
   }
 
   completeHead(response: ServerResponse, args: unknown[]): void {
-    if (this.hasHeadLeft) return;
-    this.hasHeadLeft = true;
+    if (this.isHeadSent) return;
+    this.isHeadSent = true;
     const { state } = this;
     const isHidden = state === undefined || this.hasFailed || state.phase === 'ended' || state.phase === 'following';
     const change = isHidden ? 'none' : state.cookie;
     const { manager, transport } = this.sessions;
     let expiry: number | undefined;
     if (state !== undefined && change === 'set') {
-      this.knownId = state.sid;
+      this.sentId = state.sid;
       expiry = manager.isPermanent(state) ? manager.expiryOf(state) : undefined;
     }
-    const headers = transport.headersFor(this.seenRequest, this.raw, change, this.knownId, expiry);
+    const headers = transport.headersFor(this.request, this.raw, change, this.sentId, expiry);
     addToHead(response, args, headers, this.hasFailed ? NO_COOKIES : this.clearingCookies);
   }
 
@@ -281,7 +263,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
 
   refuse(error: unknown, response: ServerResponse): void {
     this.hasFailed = true;
-    for (const name of response.getHeaderNames()) if (describesBody(name)) response.removeHeader(name);
+    dropBodyHeaders(response);
     // The application's own filters answer, as they do for the errors of handlers.
     if (this.raw.next !== undefined) return this.raw.next(error);
     report(error);

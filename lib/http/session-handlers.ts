@@ -128,11 +128,6 @@ function add(key: string, enhancer: object, handler: object): void {
 }
 
 function remove(key: string, enhancer: object, handler: object): void {
-  const there = listed(key, handler);
-  if (there.includes(enhancer))
-    Reflect.defineMetadata(
-      key,
-      there.filter((other) => other !== enhancer),
-      handler,
-    );
+  const others = listed(key, handler).filter((there) => there !== enhancer);
+  Reflect.defineMetadata(key, others, handler);
 }

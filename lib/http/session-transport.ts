@@ -3,7 +3,7 @@ import { parseCookie, stringifySetCookie } from 'cookie';
 import { sign, unsign } from 'cookie-signature';
 import { reasonOf } from '../common/redact.js';
 import { SessionLogger } from '../common/session-logger.js';
-import { isCookieDomain } from '../options/cookie.options.js';
+import { isCookieDomain } from '../options/resolve-options.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SessionIds } from '../session/session-id.js';
 import type { CookieChange } from '../session/session-state.js';

@@ -1,10 +1,9 @@
+import { kindOf } from '../common/redact.js';
 import { SessionOptionsError } from '../errors.js';
+import type { FormerSessions } from '../interop/former-sessions.js';
 import { type BackEndOptions, type GivenBackEnds, SESSION_TYPES } from '../repositories/back-ends.js';
 import { SessionRepository } from '../repositories/session-repository.js';
 import { SessionSerializer } from '../storage/serializers.js';
-import { resolveAdopt } from './adopt.options.js';
-import { resolveCookie } from './cookie.options.js';
-import { resolveTransport } from './transport.options.js';
 import { isObject, MAX_TIMER, OptionReader } from '../common/option-reader.js';
 import type { ResolvedSessionOptions } from './resolved-options.js';
 import type { ServerSessionOptions } from './session-options.js';
@@ -55,7 +54,7 @@ export function resolveOptions(given: ServerSessionOptions = {}, backEnds: Given
     onStoreError: read.oneOf('onStoreError', ['fail', 'degrade'], 'fail'),
     regenerateGrace: read.duration('regenerateGrace', 5 * SECOND, 0),
     regenerateOnPrincipalChange: read.boolean('regenerateOnPrincipalChange', true),
-    maxSessionsPerPrincipal: resolveMaxSessions(read),
+    maxSessionsPerPrincipal: read.integer('maxSessionsPerPrincipal', undefined, 1),
     onMaxSessions: read.oneOf('onMaxSessions', ['evict-oldest', 'reject'], 'evict-oldest'),
     meta: read.check('meta', undefined, 'a function of the request', (value) => typeof value === 'function'),
     ...resolveBackEnds(read, backEnds),
@@ -101,10 +100,6 @@ function resolveEncryption(read: OptionReader): ResolvedSessionOptions['encrypti
   return { keys: keys as (string | Uint8Array)[] };
 }
 
-function resolveMaxSessions(read: OptionReader): number | undefined {
-  return read.raw('maxSessionsPerPrincipal') === undefined ? undefined : read.integer('maxSessionsPerPrincipal', 1, 1);
-}
-
 function resolvePurge(read: OptionReader): number | false {
   const byDefault = 15 * 60 * SECOND;
   const given = read.raw('purge');
@@ -142,4 +137,100 @@ function isBooleanOrFunction(value: unknown): boolean {
 
 function isRepository(value: unknown): boolean {
   return value instanceof SessionRepository || (typeof value === 'function' && value.prototype instanceof SessionRepository);
+}
+
+/** A token of RFC 9110 §5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+/** A path-value of RFC 6265 §4.1.1, without `<`, which the package cookie refuses. */
+const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/;
+/** A domain of RFC 1034 §3.5: labels of at most 63 characters. */
+const DOMAIN = /^\.?[a-z\d]([a-z\d-]{0,61}[a-z\d])?(\.[a-z\d]([a-z\d-]{0,61}[a-z\d])?)*$/i;
+
+/** Whether a value can stand as the domain of a cookie. */
+export const isCookieDomain: (value: unknown) => value is string = matches(DOMAIN);
+
+/** Reads the options of the cookie, and the rules that browsers enforce between them. */
+function resolveCookie(read: OptionReader): ResolvedSessionOptions['cookie'] {
+  const cookie: ResolvedSessionOptions['cookie'] = {
+    name: read.check('name', 'session', "a token of letters, digits and !#$%&'*+-.^_`|~", matches(TOKEN)),
+    domain: read.check(
+      'domain',
+      undefined,
+      'a host name, or a function of the request',
+      (value) => typeof value === 'function' || isCookieDomain(value),
+    ),
+    path: read.check('path', '/', 'a string that begins with /', matches(PATH)),
+    httpOnly: read.boolean('httpOnly', true),
+    secure: read.oneOf('secure', [true, false, 'auto'], 'auto'),
+    sameSite: read.oneOf('sameSite', ['lax', 'strict', 'none'], 'lax'),
+    partitioned: read.boolean('partitioned', false),
+  };
+  const { name, domain, path, secure, sameSite, partitioned } = cookie;
+  const needsSecure = (because: string): void => {
+    if (secure !== true) read.fault('secure', secure, `true, because ${because}`);
+  };
+  if (sameSite === 'none') needsSecure(`'cookie.sameSite' is 'none'`);
+  if (partitioned) needsSecure(`'cookie.partitioned' is true`);
+  if (/^__secure-/i.test(name)) needsSecure(`'cookie.name' begins with __Secure-`);
+  if (/^__host-/i.test(name)) {
+    needsSecure(`'cookie.name' begins with __Host-`);
+    if (domain !== undefined) read.fault('domain', domain, `none, because 'cookie.name' begins with __Host-`);
+    if (path !== '/') read.fault('path', path, `'/', because 'cookie.name' begins with __Host-`);
+  }
+  read.rejectUnknown();
+  return cookie;
+}
+
+function matches(form: RegExp): (value: unknown) => value is string {
+  return (value): value is string => typeof value === 'string' && value.length <= 255 && form.test(value);
+}
+
+const HEADER = /^[\w!#$%&'*+.^`|~-]{1,100}$/;
+/** Headers with a meaning of their own, in requests or responses. */
+const TAKEN =
+  /^(authorization|connection|content-.*|cookie|date|etag|expires|host|location|origin|set-cookie|transfer-encoding|upgrade|vary)$/i;
+
+/** Reads how ids travel. */
+function resolveTransport(read: OptionReader): ResolvedSessionOptions['transport'] {
+  const given = read.raw('transport');
+  const ways: unknown[] = given === undefined ? ['cookie'] : Array.isArray(given) ? given : [given];
+  const headers = ways.filter((way) => way !== 'cookie').map(headerOf);
+  const cookies = ways.length - headers.length;
+  if (ways.length === 0 || cookies > 1 || headers.length > 1 || headers.includes(undefined)) {
+    read.fault('transport', given, "'cookie', { header: 'x-session-id' } with the name of a header of your own, or a list of both");
+  }
+  return { cookie: cookies > 0, header: headers[0] };
+}
+
+/** @returns undefined for what names no header. */
+function headerOf(way: unknown): string | undefined {
+  if (typeof way !== 'object' || way === null || Object.keys(way).join() !== 'header') return undefined;
+  const { header } = way as { header: unknown };
+  return typeof header === 'string' && HEADER.test(header) && !TAKEN.test(header) ? header.toLowerCase() : undefined;
+}
+
+const FORMER_SYSTEMS = "a list of what 'expressSessions' and 'flaskSessions' of nestjs-server-session/interop make";
+
+/** Reads the former systems, and asks each what is wrong with its options. */
+function resolveAdopt(read: OptionReader, faults: string[], ownName: string): readonly FormerSessions[] {
+  const given = read.check<readonly unknown[]>('adopt', [], FORMER_SYSTEMS, Array.isArray);
+  for (const [index, former] of given.entries()) {
+    if (!isFormerSessions(former)) {
+      faults.push(`'adopt[${index}]' is ${kindOf(former)}; allowed: ${FORMER_SYSTEMS}`);
+      continue;
+    }
+    faults.push(...former.faults().map((fault) => `adopt[${index}]: ${fault}`));
+    if (former.keep && former.cookieName === ownName) {
+      faults.push(
+        `adopt[${index}]: 'keep' is true; allowed: true with another name than 'cookie.name', because one cookie cannot hold both ids`,
+      );
+    }
+  }
+  return given.filter(isFormerSessions);
+}
+
+/** By its members: an application may have this class twice, as an ES module and in CommonJS. */
+function isFormerSessions(value: unknown): value is FormerSessions {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['identify', 'read', 'end', 'faults'].every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 }

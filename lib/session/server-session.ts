@@ -40,8 +40,8 @@ class Internals {
     return this.#former;
   }
 
-  cookie(write: (lifetime: number | undefined) => void): SessionCookieView {
-    return (this.#cookie ??= new SessionCookieView(this.#state, this.#manager, write));
+  cookieOf(session: ServerSession): SessionCookieView {
+    return (this.#cookie ??= new SessionCookieView(session, this.#manager.options));
   }
 
   /** Passport copies what the object held before the regeneration, in its callback: `keepSessionInfo`. */
@@ -96,7 +96,7 @@ export class ServerSession {
 
   /** The lifetime in terms of the cookie, for libraries that were written for express-session. */
   get cookie(): SessionCookieView {
-    return this[INTERNALS].cookie((lifetime) => setCookieLifetime(this, lifetime));
+    return this[INTERNALS].cookieOf(this);
   }
 
   /** The name of the session in the store. It identifies the session and cannot be used as a cookie. */
@@ -354,8 +354,10 @@ export class ServerSession {
 const logger = new SessionLogger();
 const NOTHING: ReadonlyMap<string, unknown> = new Map();
 
-/** The names that are members, not data. */
-const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(ServerSession.prototype).filter((name) => name !== 'constructor'));
+/** The names that are members, not data; and those of them that can be assigned. */
+const { constructor: _, ...MEMBERS } = Object.getOwnPropertyDescriptors(ServerSession.prototype);
+const RESERVED: ReadonlySet<string> = new Set(Object.keys(MEMBERS));
+const SETTABLE: ReadonlySet<string> = new Set(Object.entries(MEMBERS).flatMap(([name, { set }]) => (set === undefined ? [] : [name])));
 
 function assertNotReserved(key: string): void {
   if (RESERVED.has(key)) throw new ReservedSessionKeyError(key);
@@ -378,7 +380,46 @@ function assertWritable(session: ServerSession, operation: string): void {
   if (readOnly !== undefined) throw readOnly(operation);
 }
 
-const DATA_AS_PROPERTIES = dataAsProperties<ServerSession>(RESERVED);
+/**
+ * Makes the data properties, while the members stay members. The data live in the fields, not on the object, so `__proto__` and
+ * `constructor` are keys like any other and reach no prototype.
+ */
+const DATA_AS_PROPERTIES: ProxyHandler<ServerSession> = {
+  get(target, key) {
+    return typeof key === 'symbol' || RESERVED.has(key) ? (Reflect.get(target, key, target) as unknown) : target.get(key);
+  },
+  set(target, key, value) {
+    if (typeof key === 'symbol') return false;
+    if (SETTABLE.has(key)) return Reflect.set(target, key, value, target);
+    target.set(key, value);
+    return true;
+  },
+  has(target, key) {
+    return typeof key === 'symbol' ? Reflect.has(target, key) : RESERVED.has(key) || target.has(key);
+  },
+  deleteProperty(target, key) {
+    if (typeof key === 'string') target.delete(key);
+    return true;
+  },
+  ownKeys(target) {
+    return target.keys();
+  },
+  getOwnPropertyDescriptor(target, key) {
+    if (typeof key === 'symbol' || !target.has(key)) return undefined;
+    return { value: target.get(key), writable: true, enumerable: true, configurable: true };
+  },
+  defineProperty(target, key, { value, get, set, ...attributes }) {
+    if (typeof key === 'symbol') return false;
+    assertNotReserved(key);
+    // Data is plain: what a store cannot keep is no attribute of it.
+    if (get !== undefined || set !== undefined || Object.values(attributes).includes(false)) return false;
+    target.set(key, value);
+    return true;
+  },
+  // The prototype is no data. And a frozen object would have to list properties that this one does not have.
+  setPrototypeOf: () => false,
+  preventExtensions: () => false,
+};
 
 function perform(
   session: ServerSession,
@@ -392,11 +433,6 @@ function perform(
     await work(manager, state);
   })();
   return callback === undefined ? running : callBack(running, callback);
-}
-
-function setCookieLifetime(session: ServerSession, milliseconds: number | undefined): void {
-  if (milliseconds !== undefined) session.lifetime = Math.max(1, milliseconds) / 1000;
-  session.permanent = milliseconds !== undefined;
 }
 
 /** Calls back once, with the error or with nothing. What the callback throws is logged: no request waits for it any more. */
@@ -423,66 +459,4 @@ export function toServerSession(state: SessionState, manager: SessionManager): S
 /** The state behind a session object. */
 export function stateOf(session: ServerSession): SessionState {
   return session[INTERNALS].state;
-}
-
-/** What the data of a session can be reached by. */
-interface Dictionary {
-  get(key: string): unknown;
-  set(key: string, value: unknown): unknown;
-  has(key: string): boolean;
-  delete(key: string): boolean;
-  keys(): string[];
-}
-
-/**
- * Makes the data of a dictionary its properties, while its members stay members. The data live in the dictionary, not on the
- * object, so `__proto__` and `constructor` are keys like any other and reach no prototype.
- *
- * @param members the names that are not data.
- */
-export function dataAsProperties<T extends Dictionary>(members: ReadonlySet<string>): ProxyHandler<T> {
-  return {
-    get(target, key) {
-      return typeof key === 'symbol' || members.has(key) ? (Reflect.get(target, key, target) as unknown) : target.get(key);
-    },
-    set(target, key, value) {
-      if (typeof key === 'symbol') return false;
-      if (!members.has(key)) {
-        target.set(key, value);
-        return true;
-      }
-      if (!isSettable(target, key)) throw new ReservedSessionKeyError(key);
-      return Reflect.set(target, key, value, target);
-    },
-    has(target, key) {
-      return typeof key === 'symbol' ? Reflect.has(target, key) : members.has(key) || target.has(key);
-    },
-    deleteProperty(target, key) {
-      if (typeof key === 'string') target.delete(key);
-      return true;
-    },
-    ownKeys(target) {
-      return target.keys();
-    },
-    getOwnPropertyDescriptor(target, key) {
-      if (typeof key === 'symbol' || !target.has(key)) return undefined;
-      return { value: target.get(key), writable: true, enumerable: true, configurable: true };
-    },
-    defineProperty(target, key, { value, get, set, ...attributes }) {
-      if (typeof key === 'symbol') return false;
-      if (members.has(key)) throw new ReservedSessionKeyError(key);
-      // Data is plain: what a store cannot keep is no attribute of it.
-      if (get !== undefined || set !== undefined || Object.values(attributes).includes(false)) return false;
-      target.set(key, value);
-      return true;
-    },
-    // The prototype is no data, and nobody is to exchange it or to freeze what is not there.
-    setPrototypeOf: () => false,
-    preventExtensions: () => false,
-  };
-}
-
-function isSettable(target: object, key: string): boolean {
-  const prototype = Object.getPrototypeOf(target) as object;
-  return Object.getOwnPropertyDescriptor(prototype, key)?.set !== undefined;
 }

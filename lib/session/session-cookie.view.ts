@@ -1,18 +1,22 @@
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionCookieOptions } from '../options/session-options.js';
-import type { SessionManager } from './session-manager.js';
-import type { SessionState } from './session-state.js';
+
+/** What the cookie says of its session. */
+interface CookieOwner {
+  permanent: boolean;
+  lifetime: number | string | undefined;
+  readonly expiresAt: Date;
+}
 
 /** The lifetime of a session in terms of its cookie, for libraries that were written for express-session. */
 export class SessionCookieView {
-  readonly #state: SessionState;
-  readonly #manager: SessionManager;
-  readonly #write: (lifetime: number | undefined) => void;
+  readonly #session: CookieOwner;
+  readonly #options: Pick<ResolvedSessionOptions, 'cookie' | 'lifetime'>;
 
-  /** @param write gives the session this lifetime in milliseconds; undefined: its cookie ends with the browser. */
-  constructor(state: SessionState, manager: SessionManager, write: (lifetime: number | undefined) => void) {
-    this.#state = state;
-    this.#manager = manager;
-    this.#write = write;
+  /** @internal */
+  constructor(session: CookieOwner, options: Pick<ResolvedSessionOptions, 'cookie' | 'lifetime'>) {
+    this.#session = session;
+    this.#options = options;
   }
 
   /** Milliseconds until the cookie ends; null for one that ends with the browser. Set it to give the session another lifetime. */
@@ -22,43 +26,45 @@ export class SessionCookieView {
   }
 
   set maxAge(milliseconds: number | null | undefined) {
-    this.#write(milliseconds ?? undefined);
+    this.#live(milliseconds ?? undefined);
   }
 
   /** When the cookie ends; null for one that ends with the browser. Set it to give the session another lifetime. */
   get expires(): Date | null {
-    return this.#manager.isPermanent(this.#state) ? new Date(this.#manager.expiryOf(this.#state)) : null;
+    return this.#session.permanent ? this.#session.expiresAt : null;
   }
 
   set expires(date: Date | false | null | undefined) {
-    this.#write(date ? date.getTime() - Date.now() : undefined);
+    this.#live(date ? date.getTime() - Date.now() : undefined);
   }
 
   /** Milliseconds that the session lives since its last use; null where the cookie ends with the browser. */
   get originalMaxAge(): number | null {
-    return this.#manager.isPermanent(this.#state) ? this.#manager.lifetimeOf(this.#state) : null;
+    const { permanent, lifetime } = this.#session;
+    if (!permanent) return null;
+    return typeof lifetime === 'number' ? lifetime * 1000 : this.#options.lifetime;
   }
 
   get path(): string {
-    return this.#options.path;
+    return this.#options.cookie.path;
   }
 
   /** Undefined without one. A domain that depends on the request reads as undefined too. */
   get domain(): string | undefined {
-    const domain: unknown = this.#options.domain;
+    const domain: unknown = this.#options.cookie.domain;
     return typeof domain === 'string' ? domain : undefined;
   }
 
   get httpOnly(): boolean {
-    return this.#options.httpOnly;
+    return this.#options.cookie.httpOnly;
   }
 
   get secure(): boolean | 'auto' {
-    return this.#options.secure;
+    return this.#options.cookie.secure;
   }
 
   get sameSite(): NonNullable<SessionCookieOptions['sameSite']> {
-    return this.#options.sameSite;
+    return this.#options.cookie.sameSite;
   }
 
   /** As express-session's cookie has it. */
@@ -67,7 +73,9 @@ export class SessionCookieView {
     return { originalMaxAge, expires, path, domain, httpOnly, secure, sameSite };
   }
 
-  get #options(): SessionManager['cookieOptions'] {
-    return this.#manager.cookieOptions;
+  /** Gives the session a lifetime in milliseconds. Without one its cookie ends with the browser. */
+  #live(milliseconds: number | undefined): void {
+    if (milliseconds !== undefined) this.#session.lifetime = Math.max(1, milliseconds) / 1000;
+    this.#session.permanent = milliseconds !== undefined;
   }
 }

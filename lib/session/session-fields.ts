@@ -1,7 +1,7 @@
 import { reasonOf, redactedError } from '../common/redact.js';
 import { SessionSerializationError } from '../errors.js';
 import type { SessionSerializer } from '../storage/serializers.js';
-import { Attribute, type FieldChanges, type SerializedFields, toBuffer } from '../storage/record.codec.js';
+import { Attribute, type FieldChanges, NO_CHANGES, type SerializedFields, toBuffer } from '../storage/record.codec.js';
 
 /**
  * `read`: decoded from what is stored, perhaps changed inside since; `set`: assigned by the application; `damaged`: found
@@ -18,7 +18,6 @@ interface Field {
   bytes?: Buffer | undefined;
 }
 
-const NO_CHANGES: FieldChanges = new Map();
 /** What alone is no reason to store a session. */
 const ABOUT_ITSELF: ReadonlySet<string> = new Set([Attribute.permanent, Attribute.lifetime, Attribute.meta]);
 

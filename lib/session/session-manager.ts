@@ -61,11 +61,13 @@ export class SessionManager {
   private readonly logger = new SessionLogger();
   private readonly damaged = new RepeatedWarning();
   private readonly touches: TouchSchedule;
-  /** Told once for each outage, not for every request in it. */
   private readonly outage = new OutageLog('the session store');
+  private readonly noFields = (): SessionFields => this.fieldsOf();
+  private readonly onDamaged = (key: string, error: unknown): void =>
+    this.damaged.warn(`the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedSessionOptions,
+    @Inject(RESOLVED_OPTIONS) readonly options: ResolvedSessionOptions,
     private readonly ids: SessionIds,
     private readonly store: SessionStore,
     private readonly serializers: SerializerRegistry,
@@ -82,14 +84,10 @@ export class SessionManager {
     return this.options.type !== 'null' || this.options.repository !== undefined;
   }
 
-  get cookieOptions(): ResolvedSessionOptions['cookie'] {
-    return this.options.cookie;
-  }
-
   /** A session that is not stored. It gets an id once it needs one. */
   blank(readOnly?: ReadOnlyReason): SessionState {
     const reason = this.keepsSessions ? readOnly : (operation: string) => new NullSessionError(operation);
-    return new SessionState(this.ids, () => this.fieldsOf(), this.options.absoluteLifetime, reason);
+    return new SessionState(this.ids, this.noFields, this.options.absoluteLifetime, reason);
   }
 
   /**
@@ -113,7 +111,7 @@ export class SessionManager {
   /** The view of a stored session. Only the client knows its id; it reads as ''. */
   viewOf(handle: string, stored: StoredSession<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
     const { absoluteLifetime } = this.options;
-    const state = new SessionState(this.ids, () => this.fieldsOf(), absoluteLifetime, readOnly, this.store.expiryOf(stored));
+    const state = new SessionState(this.ids, this.noFields, absoluteLifetime, readOnly, this.store.expiryOf(stored));
     const opened = { sid: '', place: { handle, base: stored }, accessedAt: this.store.lastUseOf(stored) };
     state.open(opened, this.fieldsOf(stored.content));
     return state;
@@ -209,7 +207,7 @@ export class SessionManager {
       const found = await this.store.find(state.handle, lifetime);
       if (!isSession(found)) return state.markEnded();
       this.touches.note(state.handle, lifetime);
-      if (this.isPermanent(state) && state.exchange.headSent?.() !== true) state.sendCookie(Date.now());
+      if (this.isPermanent(state) && state.exchange.isHeadSent !== true) state.sendCookie(Date.now());
     });
   }
 
@@ -315,10 +313,7 @@ export class SessionManager {
   }
 
   private fieldsOf(content?: SessionContent): SessionFields {
-    const onDamaged = (key: string, error: unknown): void => {
-      this.damaged.warn(`the stored value of '${key}' cannot be read (${reasonOf(error)}); it counts as absent`);
-    };
-    return new SessionFields(this.serializers.current, onDamaged, content?.fields);
+    return new SessionFields(this.serializers.current, this.onDamaged, content?.fields);
   }
 
   /** What a commit would write; undefined where there is nothing. Synchronous and cheap: only fields that were read or set are looked at. */
@@ -352,7 +347,7 @@ export class SessionManager {
       this.touches.note(state.handle, this.lifetimeOf(state));
       this.telemetry.count('created');
       this.tell('created', state.handle, base);
-      if (state.exchange.headSent?.() === true && state.exchange.sentId?.() !== state.sid) this.logger.warn(BEGUN_TOO_LATE);
+      if (state.exchange.isHeadSent === true && state.exchange.sentId !== state.sid) this.logger.warn(BEGUN_TOO_LATE);
     });
   }
 
@@ -404,7 +399,7 @@ export class SessionManager {
       return value;
     };
     return this.writer.update(state, guarded, ({ handle, base }) => {
-      const latest = new SessionState(this.ids, () => this.fieldsOf(), undefined, undefined, state.viewedUntil);
+      const latest = new SessionState(this.ids, this.noFields, undefined, undefined, state.viewedUntil);
       latest.open({ sid: state.sid, place: { handle, base }, accessedAt: state.accessedAt }, this.fieldsOf(base.content));
       return latest;
     });
@@ -425,7 +420,7 @@ export class SessionManager {
     const { meta } = this.options;
     if (meta === undefined || exchange.request === undefined || fields.has(Attribute.meta)) return;
     try {
-      const noted = meta(exchange.request());
+      const noted = meta(exchange.request);
       this.serializers.current.serialize(noted);
       if (noted !== undefined) fields.set(Attribute.meta, noted);
     } catch (error) {
@@ -435,13 +430,13 @@ export class SessionManager {
 
   /** @throws SessionHeadersSentError where the client cannot be told another id any more. */
   private assertHeadOpen({ exchange }: SessionState, operation: string): void {
-    if (exchange.headSent?.() === true) throw new SessionHeadersSentError(operation);
+    if (exchange.isHeadSent === true) throw new SessionHeadersSentError(operation);
   }
 
   /** @throws SessionHeadersSentError where a change of principal needs a new id, and the client cannot be told. */
   assertPrincipalMayChange(state: SessionState): void {
     if (state.isRegenerated || !this.options.regenerateOnPrincipalChange) return;
-    if (state.phase === 'new' && state.exchange.sentId?.() === state.sid) return;
+    if (state.phase === 'new' && state.exchange.sentId === state.sid) return;
     this.assertHeadOpen(state, 'session.principal');
   }
 

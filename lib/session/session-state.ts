@@ -24,11 +24,11 @@ export type ReadOnlyReason = (operation: string) => Error;
 /** What the session needs to know of the request that it belongs to. */
 export interface SessionExchange {
   /** The framework's request, for the option `meta`. */
-  request?(): SessionRequest;
+  readonly request?: SessionRequest;
   /** Whether the head of the response has left, so that no other id can be sent any more. */
-  headSent?(): boolean;
-  /** The id that the head carried, if it carried one. */
-  sentId?(): string | undefined;
+  readonly isHeadSent?: boolean;
+  /** The id that the client has, as far as this response knows. */
+  readonly sentId?: string | undefined;
   /** Ends what else the client has, when the session is destroyed. */
   endOthers?(): Promise<void>;
   /** Makes another object the `req.session` of the request. */
@@ -43,29 +43,31 @@ export interface OpenedSession {
   readonly accessedAt: number;
 }
 
-/**
- * One session in one request: who it is, what is stored of it, and what the request made of it. This class alone changes it, one
- * method for each thing that can happen to a session.
- */
-export class SessionState {
-  #phase: SessionPhase = 'new';
-  #sid: string | undefined;
-  #handle: string | undefined;
-  #base: Base | undefined;
-  #cookie: CookieChange = 'none';
-  #fields: SessionFields;
-  #createdAt = Date.now();
-  #accessedAt = this.#createdAt;
-  #cookieAt = 0;
-  #deadline: number | undefined;
-  #isRegenerated = false;
-  #formerHandle: string | undefined;
-  #running: Promise<unknown> | undefined;
-
+/** One session in one request: who it is, what is stored of it, and what the request made of it. A method for each thing that can happen to it. */
+class State {
+  phase: SessionPhase = 'new';
+  /** What is stored, as far as this request knows; undefined for a session that is not, or not any more. */
+  base: Base | undefined = undefined;
+  fields: SessionFields;
+  cookie: CookieChange = 'none';
+  /** Epoch milliseconds, as the other instants here. */
+  createdAt = Date.now();
+  accessedAt = this.createdAt;
+  /** When its cookie was last sent. */
+  cookieAt = 0;
+  /** The absolute end; undefined without `absoluteLifetime`. */
+  deadline: number | undefined;
+  /** Whether this request gave the session a new id. */
+  isRegenerated = false;
+  /** The old handle, where this request regenerated the session and requests with the old id still find it. */
+  formerHandle: string | undefined = undefined;
   /** The other ids that the request brought. A log-out ends their sessions too. */
   otherIds: readonly string[] = [];
   /** The request, where there is one. */
   exchange: SessionExchange = {};
+  private ownSid: string | undefined = undefined;
+  private ownHandle: string | undefined = undefined;
+  private running: Promise<unknown> | undefined = undefined;
 
   /**
    * @param blank what a session without a record holds.
@@ -80,136 +82,90 @@ export class SessionState {
     readonly readOnly?: ReadOnlyReason,
     readonly viewedUntil?: number,
   ) {
-    this.#fields = blank();
-    this.#deadline = this.deadlineFromNow();
-  }
-
-  get phase(): SessionPhase {
-    return this.#phase;
+    this.fields = blank();
+    this.deadline = this.deadlineFromNow();
   }
 
   /** The id in the cookie, made when it is first asked for. */
   get sid(): string {
-    return (this.#sid ??= this.ids.generate());
+    return (this.ownSid ??= this.ids.generate());
   }
 
   /** The name in the store. While following: the name under which the session goes on. */
   get handle(): string {
-    return (this.#handle ??= this.ids.handleOf(this.sid));
-  }
-
-  /** What is stored, as far as this request knows; undefined for a session that is not, or not any more. */
-  get base(): Base | undefined {
-    return this.#base;
-  }
-
-  get fields(): SessionFields {
-    return this.#fields;
-  }
-
-  get cookie(): CookieChange {
-    return this.#cookie;
-  }
-
-  /** Epoch milliseconds, as the other instants here. */
-  get createdAt(): number {
-    return this.#createdAt;
-  }
-
-  get accessedAt(): number {
-    return this.#accessedAt;
-  }
-
-  /** When its cookie was last sent. */
-  get cookieAt(): number {
-    return this.#cookieAt;
-  }
-
-  /** The absolute end; undefined without `absoluteLifetime`. */
-  get deadline(): number | undefined {
-    return this.#deadline;
-  }
-
-  /** Whether this request gave the session a new id. */
-  get isRegenerated(): boolean {
-    return this.#isRegenerated;
-  }
-
-  /** The old handle, where this request regenerated the session and requests with the old id still find it. */
-  get formerHandle(): string | undefined {
-    return this.#formerHandle;
+    return (this.ownHandle ??= this.ids.handleOf(this.sid));
   }
 
   /** Whether an operation is under way. */
   get isBusy(): boolean {
-    return this.#running !== undefined;
+    return this.running !== undefined;
   }
 
   /** Runs saves, regenerations and the like one after the other: a response may end while a save is under way. */
   async inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    while (this.running !== undefined) await this.running.catch(() => undefined);
     const running = operation();
-    this.#running = running;
+    this.running = running;
     try {
       return await running;
     } finally {
-      this.#running = undefined;
+      this.running = undefined;
     }
   }
 
   /** Gives a session that is not stored the id that it gets, in place of one at random. */
   reserveId(sid: string): void {
-    this.#sid = sid;
-    this.#handle = undefined;
+    this.ownSid = sid;
+    this.ownHandle = undefined;
   }
 
   /** Makes it the session of a record. */
   open({ sid, place: { handle, base }, accessedAt }: OpenedSession, fields: SessionFields): void {
     const { content } = base;
-    this.#phase = 'stored';
-    this.#sid = sid;
-    this.#handle = handle;
-    this.#base = base;
-    this.#fields = fields;
-    this.#createdAt = content.createdAt;
-    this.#accessedAt = accessedAt;
-    this.#cookieAt = content.cookieAt;
-    this.#deadline = content.deadline;
+    this.phase = 'stored';
+    this.ownSid = sid;
+    this.ownHandle = handle;
+    this.base = base;
+    this.fields = fields;
+    this.createdAt = content.createdAt;
+    this.accessedAt = accessedAt;
+    this.cookieAt = content.cookieAt;
+    this.deadline = content.deadline;
   }
 
   /** The session goes on under a handle whose id this request does not know and never gets. */
   follow(handle: string): void {
-    this.#phase = 'following';
-    this.#handle = handle;
-    this.#cookie = 'none';
-    this.#isRegenerated = false;
+    this.phase = 'following';
+    this.ownHandle = handle;
+    this.cookie = 'none';
+    this.isRegenerated = false;
   }
 
   /** A record was created for it. */
   created(base: Base, changes: FieldChanges): void {
-    this.#phase = 'stored';
+    this.phase = 'stored';
     this.rebase(base, changes);
     this.sendCookie(base.content.cookieAt);
   }
 
   /** The id that it would have had is taken, or is not to be used. */
   forgetId(): void {
-    this.#sid = undefined;
-    this.#handle = undefined;
+    this.ownSid = undefined;
+    this.ownHandle = undefined;
   }
 
   /** It has another id. @param formerHandle where requests with the old id still find it. */
   moved(sid: string, handle: string, base: Base, changes: FieldChanges, formerHandle: string | undefined): void {
-    this.#sid = sid;
-    this.#handle = handle;
-    this.#isRegenerated = true;
-    this.#formerHandle = formerHandle;
+    this.ownSid = sid;
+    this.ownHandle = handle;
+    this.isRegenerated = true;
+    this.formerHandle = formerHandle;
     this.created(base, changes);
   }
 
   /** Requests with the old id do not find it any more. */
   leftFormerHandle(): void {
-    this.#formerHandle = undefined;
+    this.formerHandle = undefined;
   }
 
   /**
@@ -218,41 +174,40 @@ export class SessionState {
    * @param isShared whether other requests wrote along, perhaps the same key: this request's own value counts as stored for it then.
    */
   wrote({ handle, base }: Place, changes: FieldChanges, isShared: boolean): void {
-    if (this.#phase === 'following' || handle !== this.handle) {
+    if (this.phase === 'following' || handle !== this.handle) {
       this.follow(handle);
-      const seen = this.#base!.content;
+      const seen = this.base!.content;
       this.rebase({ version: base.version, content: { ...seen, fields: applyChanges(seen.fields, changes) } }, changes);
     } else if (isShared) {
-      this.#base = base;
-      this.#fields.rebase(applyChanges(base.content.fields, changes), changes);
+      this.base = base;
+      this.fields.rebase(applyChanges(base.content.fields, changes), changes);
     } else {
       this.rebase(base, changes);
     }
   }
 
   /** The cookie is to be sent (again). @param now epoch milliseconds. */
-  sendCookie(now = this.#cookieAt): void {
-    this.#cookieAt = now;
-    this.#cookie = 'set';
+  sendCookie(now = this.cookieAt): void {
+    this.cookieAt = now;
+    this.cookie = 'set';
   }
 
   markEnded(): void {
-    this.#phase = 'ended';
-    this.#cookie = 'none';
+    this.phase = 'ended';
+    this.cookie = 'none';
   }
 
   /** Makes it a session that has nothing to do with the one before: what is written from now on gets a new id. */
   startOver(cookie: CookieChange): void {
-    this.#phase = 'new';
+    this.phase = 'new';
     this.forgetId();
-    this.#base = undefined;
-    this.#fields = this.blank();
-    this.#cookie = cookie;
-    this.#createdAt = Date.now();
-    this.#accessedAt = this.#createdAt;
-    this.#deadline = this.deadlineFromNow();
-    this.#isRegenerated = false;
-    this.#formerHandle = undefined;
+    this.base = undefined;
+    this.fields = this.blank();
+    this.cookie = cookie;
+    this.accessedAt = this.createdAt = Date.now();
+    this.deadline = this.deadlineFromNow();
+    this.isRegenerated = false;
+    this.formerHandle = undefined;
     this.otherIds = [];
   }
 
@@ -263,15 +218,21 @@ export class SessionState {
    */
   dropData(keep: readonly string[]): () => void {
     const kept = new Set(keep.map((key) => FieldKind.data + key));
-    return this.#fields.drop((key) => key === Attribute.principal || !(key.startsWith(FieldKind.attribute) || kept.has(key)));
+    return this.fields.drop((key) => key === Attribute.principal || !(key.startsWith(FieldKind.attribute) || kept.has(key)));
   }
 
   private rebase(base: Base, changes: FieldChanges): void {
-    this.#base = base;
-    this.#fields.rebase(base.content.fields, changes);
+    this.base = base;
+    this.fields.rebase(base.content.fields, changes);
   }
 
   private deadlineFromNow(): number | undefined {
     return this.absoluteLifetime === undefined ? undefined : Date.now() + this.absoluteLifetime;
   }
 }
+
+type OfRequest = 'otherIds' | 'exchange';
+
+/** What others see: they change a session through its methods alone. */
+export type SessionState = Readonly<Omit<State, OfRequest>> & Pick<State, OfRequest>;
+export const SessionState: new (...parts: ConstructorParameters<typeof State>) => SessionState = State;

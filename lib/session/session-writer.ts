@@ -8,6 +8,7 @@ import {
   assertSize,
   Attribute,
   type FieldChanges,
+  NO_CHANGES,
   type SerializedFields,
   type SessionContent,
 } from '../storage/record.codec.js';
@@ -40,7 +41,6 @@ export interface Move {
 
 const FIRST_WAIT = 2;
 const LONGEST_WAIT = 100;
-const NO_CHANGES: FieldChanges = new Map();
 
 /** Another process was faster: read what it wrote, and try again. */
 const CONFLICT = Symbol('conflict');

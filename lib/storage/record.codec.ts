@@ -8,6 +8,8 @@ export type SerializedFields = ReadonlyMap<string, Buffer>;
 /** What one request did to a session, key by key; undefined is a deletion. */
 export type FieldChanges = ReadonlyMap<string, Buffer | undefined>;
 
+export const NO_CHANGES: FieldChanges = new Map();
+
 /**
  * The fields of a record are of three kinds, told apart by the first character of their key. All are merged alike: two
  * requests that touch different keys lose nothing of one another.

@@ -7,6 +7,7 @@ import {
   UnreadableRecordError,
 } from '../errors.js';
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
+import { MAX_DURATION } from '../common/option-reader.js';
 import { assertPrincipal, isPrincipal } from '../common/principal.js';
 import { RepeatedWarning } from '../common/repeated-warning.js';
 import { withTimeout } from '../common/with-timeout.js';
@@ -54,8 +55,6 @@ export type StoredUpdate = { readonly status: 'updated'; readonly version: Sessi
 
 /** How often a session may have got a new id while one request looked for it. */
 const MAX_HOPS = 8;
-/** The longest lifetime that an option may have, too: 100 years. */
-const MAX_LIFETIME = 100 * 365.25 * 24 * 60 * 60 * 1000;
 /** What the cursors of all back ends look like, whatever they mean; those of Redis go on with handles that a scan found past the end of a page. */
 const CURSOR = /^[\w.:@[\]%-]{1,260}(?:~[\w-]{1,128})*$/;
 const LONGEST_CURSOR = 20_000;
@@ -245,7 +244,7 @@ export class SessionStore {
   /** Milliseconds that a session lives since its last use: its own lifetime, or that of the options. */
   idleLifetimeOf({ fields }: SessionContent): number {
     const own = this.attributeOf(fields, Attribute.lifetime);
-    return typeof own === 'number' && own > 0 ? Math.min(own, MAX_LIFETIME) : this.options.lifetime;
+    return typeof own === 'number' && own > 0 ? Math.min(own, MAX_DURATION) : this.options.lifetime;
   }
 
   /** Epoch milliseconds of the last use: as written, or as what remains of the lifetime tells of a touch since. */
