@@ -87,7 +87,7 @@ export function connectAdapter(
     } else if (framework.response !== undefined) {
       installOnPrototype(framework.response);
       framework.request[APPLICATION] = sessions;
-      for (const [name, accessor] of ACCESSORS) Object.defineProperty(framework.request, name, { ...accessor, configurable: true });
+      for (const [name, accessor] of ACCESSORS) Object.defineProperty(framework.request, name, accessor);
     }
     if (wantsEarly !== undefined) adapter.use(earlyLoad(sessions, wantsEarly));
   });
@@ -233,16 +233,22 @@ function earlyLoad(sessions: RequestSessions, isWanted: (request: HttpRequest) =
   };
 }
 
+interface Accessor extends PropertyDescriptor {
+  get(this: HttpRequest): unknown;
+  set(this: HttpRequest, value: unknown): void;
+}
+
 /** `req.session` and `req.sessionID` for all requests of an application at once; what another library sets stands in front of them. */
 const SESSION = accessorOf('session');
-export const SESSION_ID: ReturnType<typeof accessorOf> = accessorOf('sessionID');
+export const SESSION_ID: Accessor = accessorOf('sessionID');
 const ACCESSORS = [
   ['session', SESSION],
   ['sessionID', SESSION_ID],
 ] as const;
 
-function accessorOf(name: 'session' | 'sessionID'): { get(this: HttpRequest): unknown; set(this: HttpRequest, value: unknown): void } {
+function accessorOf(name: 'session' | 'sessionID'): Accessor {
   return {
+    configurable: true,
     get() {
       const session = sessionOfRequest<RequestSession>(rawOf(this))?.loaded;
       if (session === undefined && name === 'session' && !hasAdvisedEarlyLoad) adviseEarlyLoad(this);

@@ -189,7 +189,10 @@ export class RequestSession implements ResponseSession, SessionExchange {
     }
     state.exchange = this;
     this.loaded = toServerSession(state, manager);
-    if (!this.isOverSocket) for (const request of new Set([this.request, this.raw])) this.showOn(request, this.loaded);
+    if (!this.isOverSocket) {
+      this.showOn(this.raw, this.loaded);
+      if (this.request !== this.raw) this.showOn(this.request, this.loaded);
+    }
     return this.loaded;
   }
 
@@ -201,12 +204,14 @@ export class RequestSession implements ResponseSession, SessionExchange {
 
   /** As `req.session`, unless another library has put its own there. */
   private showOn(request: HttpRequest, session: ServerSession): void {
-    const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
-    if (get !== undefined || (value !== undefined && value !== null)) return this.sessions.tellOfForeignSession();
+    // The accessor of the application, where it has one, shows it already.
+    if (request.session !== session) {
+      const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
+      if (get !== undefined || (value !== undefined && value !== null)) return this.sessions.tellOfForeignSession();
+      request.session = session;
+      if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', SESSION_ID);
+    }
     this.shownOn.push(request);
-    if (request.session === session) return; // By the accessor of the application.
-    request.session = session;
-    if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', { ...SESSION_ID, configurable: true });
   }
 
   settle(): Promise<void> | undefined {

@@ -276,13 +276,13 @@ export class SessionManager {
   }
 
   /** A session that was read with a touch, or that gets one now: this process has not seen it, or another one changed its lifetime. */
-  private async touched(found: Found, given: number | undefined): Promise<Found | undefined> {
+  private touched(found: Found, given: number | undefined): Found | Promise<Found | undefined> {
     const { handle, stored } = found;
     const lifetime = this.store.idleLifetimeOf(stored.content);
     const isDue = given === undefined && !this.touches.knows(handle) && this.touches.isLongAgo(this.store.lastUseOf(stored), lifetime);
     if (given === undefined && !isDue) return found;
-    if (given !== lifetime && (await this.store.read(handle, lifetime)) === undefined) return undefined;
-    return { ...found, touch: lifetime };
+    const touched = { ...found, touch: lifetime };
+    return given === lifetime ? touched : this.store.read(handle, lifetime).then((read) => read && touched);
   }
 
   /** The session that an id led to until a moment ago, where it has another one by now. */
