@@ -132,11 +132,12 @@ describe.each(STORE_NAMES)('SessionService on %s, in two applications on one sto
       const user = someone();
       const { handle } = await one.loggedIn(user);
       const before = await two.sessions.get(handle);
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       await listAll(two.sessions, user, 10);
       await two.sessions.count({ principal: user });
       const after = await two.sessions.get(handle);
-      expect(Math.abs(Number(after?.expiresAt) - Number(before?.expiresAt))).toBeLessThan(25);
+      // What remains is asked for, and the answer takes its time on a busy machine.
+      expect(Math.abs(Number(after?.expiresAt) - Number(before?.expiresAt))).toBeLessThan(800);
     });
 
     it('refuse a cursor that is none', async () => {

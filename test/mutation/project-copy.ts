@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const COPIED = ['lib', 'test', 'docs', 'sample', 'README.md', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'jest.config.js'];
+const COPIED = ['lib', 'test', 'docs', 'sample', 'README.md', 'package.json', 'tsconfig.json', 'jest.config.js'];
 const CONFIG = `import config from './jest.config.js';
 const { globalSetup, globalTeardown, ...rest } = config;
 export default {
@@ -44,9 +44,8 @@ export class ProjectCopy {
 
   constructor() {
     for (const name of COPIED) cpSync(name, join(this.folder, name), { recursive: true });
-    symlinkSync(join(process.cwd(), 'node_modules'), join(this.folder, 'node_modules'));
+    symlinkSync(realpathSync('node_modules'), join(this.folder, 'node_modules'));
     writeFileSync(join(this.folder, 'jest.mutants.js'), CONFIG);
-    writeFileSync(join(this.folder, 'tsconfig.mutants.json'), JSON.stringify({ extends: './tsconfig.json', include: ['lib'] }));
     copies.add(this);
   }
 
@@ -114,7 +113,7 @@ export class ProjectCopy {
 
   remove(): void {
     this.end();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     copies.delete(this);
   }
 }
@@ -122,6 +121,7 @@ export class ProjectCopy {
 /** Leaves nothing behind, also when the run is interrupted. */
 export function removeCopiesAtExit(): void {
   process.once('exit', () => {
+    process.chdir(tmpdir());
     for (const copy of copies) copy.remove();
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));

@@ -1,11 +1,12 @@
 // npm run test:mutation [-- session http]: makes small changes to lib/, one at a time in a copy of the project, and runs the tests that should notice. Folders
 // (or `core`, `back-ends`) are given by name; `core` without one. MUTANTS=100 is how many, in proportion to the code of each folder, SEED=1 which ones, JOBS=2 how
 // many are tried at a time. A first run with probes tells which test files run the changed function: those are tried, quick ones first, as long as all of them
-// together take no more than BUDGET=60 seconds without a change. So a change that only a later one would notice counts as unnoticed.
-import { spawnSync } from 'node:child_process';
+// together take no more than BUDGET=60 seconds without a change. So a change that only a later one would notice counts as unnoticed. What the compiler refuses is
+// noticed without any test.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Area, areasOf } from './areas.js';
+import { Compiler } from './compiler.js';
 import { type Mutant, mutantsOf, rankOf } from './mutants.js';
 import { ProjectCopy, removeCopiesAtExit } from './project-copy.js';
 import { record, type SpecRecord, specsOf } from './recording.js';
@@ -18,7 +19,7 @@ const BUDGET = Number(process.env['BUDGET'] ?? 60) * 1000;
 const ONLY = process.env['ONLY'] ?? '';
 const LEAST_TIMEOUT = 60_000;
 
-type Fate = 'noticed' | 'SURVIVED' | 'unclear';
+type Fate = 'noticed' | 'refused' | 'SURVIVED' | 'unclear';
 interface Verdict {
   readonly fate: Fate;
   readonly by: string;
@@ -34,13 +35,22 @@ function allOf({ folder }: Area): Mutant[] {
 
 /** Test files that run the mutant's function: first those that have noticed something in its file, then quick ones. */
 function specsFor(mutant: Mutant, records: readonly SpecRecord[], notices: ReadonlyMap<string, number>): SpecRecord[] {
-  const worth = ({ spec, milliseconds }: SpecRecord): number => milliseconds / (1 + 4 * (notices.get(`${mutant.file} ${spec}`) ?? 0));
+  const [, folder] = mutant.file.split('/');
+  const worth = ({ spec, milliseconds }: SpecRecord): number =>
+    milliseconds / ((spec.startsWith(`test/unit/${folder}/`) ? 4 : 1) + 4 * (notices.get(`${mutant.file} ${spec}`) ?? 0));
   const sorted = records.filter(({ places }) => places.has(mutant.place)).sort((one, other) => worth(one) - worth(other));
   let spent = 0;
   return sorted.filter(({ milliseconds }, index) => (spent += milliseconds) <= BUDGET || index === 0);
 }
 
-async function tryOut(copy: ProjectCopy, mutant: Mutant, records: readonly SpecRecord[], notices: Map<string, number>): Promise<Verdict> {
+async function tryOut(
+  compiler: Compiler,
+  copy: ProjectCopy,
+  mutant: Mutant,
+  records: readonly SpecRecord[],
+  notices: Map<string, number>,
+): Promise<Verdict> {
+  if (compiler.refuses(mutant)) return { fate: 'refused', by: 'the compiler' };
   const chosen = specsFor(mutant, records, notices);
   if (chosen.length === 0) return { fate: 'SURVIVED', by: 'no test runs it' };
   const times = new Map(chosen.map(({ spec, milliseconds }) => [spec, milliseconds]));
@@ -71,13 +81,9 @@ async function tryOut(copy: ProjectCopy, mutant: Mutant, records: readonly SpecR
   }
 }
 
-/** Some changes make no program: those are noticed before any test runs. */
-function isRefused(copy: ProjectCopy): boolean {
-  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.mutants.json', '--incremental', '--tsBuildInfoFile', 'types.json'];
-  return spawnSync(process.execPath, tsc, { cwd: copy.folder, stdio: 'ignore' }).status !== 0;
-}
-
 removeCopiesAtExit();
+// Whoever works on the project meanwhile changes nothing here.
+process.chdir(new ProjectCopy().folder);
 const names = process.argv.slice(2);
 const areas = areasOf(names.length > 0 ? names : ['core']);
 const records = await record([...new Set(areas.flatMap(({ tests }) => specsOf(tests)))], JOBS, print);
@@ -93,12 +99,13 @@ const tasks = mutantsByArea.flatMap(({ area, all }) => {
 
 const fates = new Map<Area, Fate[]>(areas.map((area) => [area, []]));
 const notices = new Map<string, number>();
+const compiler = new Compiler(process.cwd());
 const queue = tasks.values();
 async function work(): Promise<void> {
   const copy = new ProjectCopy();
   for (const { area, mutant, known } of queue) {
     const started = performance.now();
-    const { fate, by } = await tryOut(copy, mutant, known, notices);
+    const { fate, by } = await tryOut(compiler, copy, mutant, known, notices);
     fates.get(area)?.push(fate);
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     print(`  ${fate.padEnd(8)} ${mutant.file}:${mutant.line} ${mutant.what} (${by.trim()}, ${seconds} s)`);
@@ -108,12 +115,11 @@ async function work(): Promise<void> {
 await Promise.all(Array.from({ length: JOBS }, work));
 
 const scoreOf = (of: readonly Fate[]): string => {
-  const [noticed, unclear] = (['noticed', 'unclear'] as const).map((wanted) => of.filter((fate) => fate === wanted).length) as [
-    number,
-    number,
-  ];
-  const counted = of.length - unclear;
-  return `${noticed} of ${counted} noticed${counted > 0 ? ` (${((100 * noticed) / counted).toFixed(0)} %)` : ''}${unclear > 0 ? `, ${unclear} unclear` : ''}`;
+  const numberOf = (wanted: Fate): number => of.filter((fate) => fate === wanted).length;
+  const [byTests, byCompiler, survived, unclear] = [numberOf('noticed'), numberOf('refused'), numberOf('SURVIVED'), numberOf('unclear')];
+  const share = (noticed: number): string =>
+    `${noticed} of ${noticed + survived} (${((100 * noticed) / (noticed + survived)).toFixed(0)} %)`;
+  return `${share(byTests + byCompiler)} noticed; without what the compiler refuses ${share(byTests)}${unclear > 0 ? `; ${unclear} unclear` : ''}`;
 };
 print('');
 for (const [{ folder }, of] of fates) print(`${folder.padEnd(24)} ${scoreOf(of)}`);

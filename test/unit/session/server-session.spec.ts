@@ -497,6 +497,14 @@ describe('The session object', () => {
       expect(await sessions.repository.count({})).toBe(0);
     });
 
+    it('what comes after it is as young as it looks', async () => {
+      const session = await open(await stored({ a: 1 }));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      const before = Date.now();
+      await session.destroy();
+      for (const date of [session.createdAt, session.lastAccessedAt]) expect(date.getTime()).toBeGreaterThanOrEqual(before);
+    });
+
     it('before a write: a new session with a new id', async () => {
       const session = await open(await stored({ a: 1 }));
       const { sid } = session;
@@ -667,6 +675,20 @@ describe('The session object', () => {
       await expect(attempt()).rejects.toThrow(SessionUnavailableError);
       expect([{ ...session }, session.get('a', 1)]).toEqual([{}, 1]);
       await sessions.commit(session);
+    });
+
+    it('the log has one line for the outage and one for its end', async () => {
+      const lines: string[] = [];
+      for (const level of ['log', 'error'] as const)
+        jest.spyOn(Logger.prototype, level).mockImplementation((line: unknown) => void lines.push(`${level}: ${String(line)}`));
+      for (let request = 0; request < 3; request++) await open('A'.repeat(43));
+      Object.assign(sessions.repository, { read: async () => undefined });
+      for (let request = 0; request < 3; request++) await open('A'.repeat(43));
+      jest.restoreAllMocks();
+      expect(lines).toEqual([
+        'error: the session store failed to read a session: connection lost; serving empty, read-only sessions until it is back',
+        'log: the session store is back',
+      ]);
     });
   });
 
