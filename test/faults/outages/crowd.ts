@@ -12,6 +12,11 @@ export interface Audit {
   readonly lost: number;
   /** Reads in between that missed what had been acknowledged before. */
   readonly wrongReads: number;
+  /** Sessions that were logged out of, as the server said, and those of them that are there again. */
+  readonly ended: number;
+  readonly revived: number;
+  /** What requests were answered that began when all had to be served again. */
+  readonly unserved: readonly string[];
   readonly longest: number;
 }
 
@@ -33,6 +38,16 @@ export class Crowd {
     this.running = Promise.all(this.clients.map((client) => client.run(() => this.isOver)));
   }
 
+  /** From so many milliseconds on, every request must be served. */
+  mustBeServedIn(milliseconds: number): void {
+    for (const client of this.clients) client.mustBeServedFrom = performance.now() + milliseconds;
+  }
+
+  /** Log-outs that were acknowledged so far. */
+  get ended(): number {
+    return sum(this.clients.map(({ ended }) => ended.length));
+  }
+
   async stop(): Promise<void> {
     this.isOver = true;
     await this.running;
@@ -51,14 +66,20 @@ export class Crowd {
 
   async audit(): Promise<Audit> {
     const results = await Promise.all(this.clients.map((client) => client.audit()));
-    const sum = (numbers: number[]): number => numbers.reduce((a, b) => a + b, 0);
     return {
       acknowledged: sum(this.clients.map(({ ledger }) => ledger.acknowledged)),
       failed: sum(this.clients.map(({ ledger }) => ledger.failed)),
       found: sum(results.map(({ found }) => found)),
       lost: sum(results.map(({ lost }) => lost)),
       wrongReads: sum(this.clients.map(({ wrong }) => wrong.length)),
+      ended: this.ended,
+      revived: sum(results.map(({ revived }) => revived)),
+      unserved: this.clients.flatMap(({ unserved }) => unserved),
       longest: Math.max(...this.clients.map(({ longest }) => longest)),
     };
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }

@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisTestServer, startRedis, startRedisCluster, TcpProxy, type TestServer } from '../../servers/index.js';
+import { askRedis } from '../../servers/redis-recipe.js';
+import { eventually } from '../../support/eventually.js';
 import type { Store } from '../support/stores.js';
 import type { Fault } from './faults.js';
 
@@ -19,7 +21,7 @@ interface Replication {
 }
 
 /** Sessions on a primary with a replica, behind an address that can move, as a managed Redis has it. */
-export async function replicated(name: string, happen: (replication: Replication) => Promise<void>): Promise<Failover> {
+async function replicated(name: string, happen: (replication: Replication) => Promise<void>): Promise<Failover> {
   const primary = await startRedis({ replicas: 1, appendOnly: true });
   const replica = primary.replicas[0]!;
   let target = primary.port;
@@ -36,7 +38,7 @@ export async function replicated(name: string, happen: (replication: Replication
         await primary.stop();
       },
     },
-    fault: { name, endsStore: true, happen: () => happen({ primary, replica, address, moveAddress }) },
+    fault: { name, needs: 'server', endsStore: true, happen: () => happen({ primary, replica, address, moveAddress }) },
   };
 }
 
@@ -53,6 +55,18 @@ export function primaryAndReplica(): Promise<Failover> {
   });
 }
 
+/** A primary becomes a replica, and stays at the other end of the connections that are open. */
+export function demotedPrimary(): Promise<Failover> {
+  return replicated('primary is demoted (READONLY)', async ({ primary, replica, moveAddress }) => {
+    const [former, next] = [new Redis(primary.url), new Redis(replica.url)];
+    await next.replicaof('NO', 'ONE');
+    await former.replicaof(replica.host, replica.port);
+    moveAddress();
+    former.disconnect();
+    next.disconnect();
+  });
+}
+
 /** A master of a Redis Cluster dies and its replica is elected. */
 export async function clusterFailover(): Promise<Failover> {
   const cluster = await startRedisCluster({ replicasPerMaster: 1, appendOnly: true });
@@ -65,9 +79,14 @@ export async function clusterFailover(): Promise<Failover> {
     },
     fault: {
       name: 'a master dies, its replica is elected',
+      needs: 'server',
       endsStore: true,
       happen: async () => {
         await cluster.masters[0]!.kill();
+        await eventually(async () => {
+          const role = await askRedis(cluster.replicas[0]!.url, (client) => client.info('replication'));
+          if (!role.includes('role:master')) throw new Error('the replica has not been elected');
+        }, 30_000);
       },
     },
   };

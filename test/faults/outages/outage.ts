@@ -1,27 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApplicationProcess } from '../support/application-process.js';
+import type { ApplicationProcess, ClientOwner } from '../support/application-process.js';
 import type { Resources } from '../support/application.child.js';
-import type { StoreName, Store } from '../support/stores.js';
+import type { Store } from '../support/stores.js';
 import { type Audit, Crowd } from './crowd.js';
 import type { Fault } from './faults.js';
-import { buildScene, type Scene } from './scene.js';
+import { MemoryWatch } from './memory-watch.js';
+import { Newcomers } from './newcomers.js';
+import { buildScene, type Scene, STORE_TIMEOUT } from './scene.js';
 
 export interface OutageResult extends Audit {
   readonly store: string;
+  readonly client: ClientOwner | undefined;
   readonly fault: string;
   readonly durable: boolean;
   /** Milliseconds from the end of the fault until all clients were served. */
   readonly recovery: number;
+  /** Log-outs that were acknowledged while it lasted. */
+  readonly endedMeanwhile: number;
   /** Of the application, at rest, before and after. */
   readonly before: Resources | undefined;
   readonly after: Resources | undefined;
   /** Milliseconds in which the applications could do nothing because the machine was busy. */
   readonly stall: number;
+  readonly newcomers: { readonly refused: number; readonly storedAfterwards: number; readonly memory: number } | undefined;
 }
 
 /** A back end under load, before, while and after something goes wrong. */
-export async function runOutage(name: StoreName | string, store: Store, fault: Fault, milliseconds: number): Promise<OutageResult> {
-  const scene = await buildScene(store, { isProxied: fault.isProxied ?? false, applications: fault.applications ?? 1 });
+export async function runOutage(
+  name: string,
+  store: Store,
+  fault: Fault,
+  milliseconds: number,
+  client: ClientOwner = 'own',
+): Promise<OutageResult> {
+  const scene = await buildScene(store, { isProxied: fault.isProxied ?? false, applications: fault.applications ?? 1, client });
   try {
     const crowd = new Crowd(scene.applications.map(({ url }) => url));
     crowd.start();
@@ -31,19 +43,47 @@ export async function runOutage(name: StoreName | string, store: Store, fault: F
     const before = await atRest(scene, fault);
     crowd.start();
     await crowd.recovery();
-    await fault.happen(scene, milliseconds);
+    const endedBefore = crowd.ended;
+    const newcomers = await duringFault(scene, fault, milliseconds);
+    crowd.mustBeServedIn(2 * STORE_TIMEOUT);
+    const endedMeanwhile = crowd.ended - endedBefore;
     const recovery = await crowd.recovery();
-    await sleep(300);
+    // Until then a request may fail, and after that none may.
+    await sleep(Math.max(0, 2 * STORE_TIMEOUT - recovery) + 500);
     await crowd.stop();
     const audit = await crowd.audit();
     await crowd.stop();
     const after = await atRest(scene, fault);
     const resources = await Promise.all(alive(scene, fault).map((application) => application.resources()));
     const stall = Math.max(...resources.map(({ longestStall }) => longestStall));
-    return { store: name, stall, fault: fault.name, durable: store.durable, recovery, before, after, ...audit };
+    const visits = await newcomers?.visits.audit();
+    return {
+      store: name,
+      client: store.server && client,
+      fault: fault.name,
+      durable: store.durable,
+      recovery,
+      endedMeanwhile,
+      before,
+      after,
+      stall,
+      ...audit,
+      longest: Math.max(audit.longest, visits?.longest ?? 0),
+      newcomers: newcomers && visits && { ...visits, memory: newcomers.memory },
+    };
   } finally {
     await scene.close();
   }
+}
+
+async function duringFault(scene: Scene, fault: Fault, milliseconds: number): Promise<{ visits: Newcomers; memory: number } | undefined> {
+  const [application] = scene.applications;
+  if (fault.newcomers === undefined || application === undefined) return void (await fault.happen(scene, milliseconds));
+  const memory = new MemoryWatch(application);
+  const visits = new Newcomers(application.url, fault.newcomers);
+  await fault.happen(scene, milliseconds);
+  void visits.stop();
+  return { visits, memory: await memory.stop() };
 }
 
 function alive({ applications }: Scene, { endsApplication = false }: Fault): readonly ApplicationProcess[] {

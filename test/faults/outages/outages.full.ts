@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { itUnless } from '../../servers/it-unless.js';
-import { startStore, STORES, type Store, variableOf } from '../support/stores.js';
+import type { ClientOwner } from '../support/application-process.js';
+import { startStore, STORES, type Store, TRAITS, variableOf } from '../support/stores.js';
 import { expectPagesMeanwhile } from './degrade.js';
-import { mountDiskStore } from './disk-faults.js';
+import { DISK_STORES } from './disk-faults.js';
 import { expectNothingLost } from './expectations.js';
-import { clusterFailover, primaryAndReplica } from './failovers.js';
-import { APPLICATION_KILLED, type Fault, SERVER_FAULTS } from './faults.js';
+import { clusterFailover, demotedPrimary, primaryAndReplica } from './failovers.js';
+import { type Fault, faultsFor } from './faults.js';
 import { type OutageResult, runOutage } from './outage.js';
-import { demotedPrimary, REDIS_FAULTS } from './redis-faults.js';
 import { outageTable } from './table.js';
 
 const PATIENCE = 120_000;
@@ -16,12 +16,16 @@ const LONG = 10_000;
 const results: OutageResult[] = [];
 afterAll(() => void process.stdout.write(`\n${outageTable(results)}\n`));
 
-const endure = async (name: string, store: Store, fault: Fault): Promise<OutageResult> => {
-  const result = await runOutage(name, store, fault, LONG);
+const endure = async (name: string, store: Store, fault: Fault, client?: ClientOwner): Promise<void> => {
+  const result = await runOutage(name, store, fault, fault.full ?? LONG, client);
   results.push(result);
-  expectNothingLost(result, fault);
-  return result;
+  expectNothingLost(result, fault, store);
 };
+
+const CLIENTS: [string, ClientOwner][] = [
+  ['by a client of its own:', 'own'],
+  ['by a client of the application:', 'application'],
+];
 
 describe.each(STORES)('While 32 clients use sessions on %s,', (name) => {
   let store: Store;
@@ -30,30 +34,30 @@ describe.each(STORES)('While 32 clients use sessions on %s,', (name) => {
   }, PATIENCE);
   afterAll(() => store.stop(), PATIENCE);
 
-  const faults = [...(name === 'filesystem' ? [] : SERVER_FAULTS), ...(name === 'redis' ? REDIS_FAULTS : []), APPLICATION_KILLED];
-  itUnless(variableOf(name)).each(faults.map((fault) => [fault.name, fault] as const))(
-    '%s: nothing acknowledged is lost, nothing hangs, and all recovers',
-    async (_name, fault) => void (await endure(name, store, fault)),
-    PATIENCE,
-  );
+  const hasServer = TRAITS[name].includes('server');
+  describe.each(hasServer ? CLIENTS : CLIENTS.slice(0, 1))('%s', (_name, client) => {
+    const faults = faultsFor(TRAITS[name]).filter(({ isOfConnections = false }) => client === 'own' || isOfConnections);
+    itUnless(variableOf(name)).each(faults.map((fault) => [fault.name, fault] as const))(
+      '%s: nothing acknowledged is lost, nothing ended comes back, nothing hangs, and all recovers',
+      (_fault, fault) => endure(name, store, fault, client),
+      PATIENCE,
+    );
+  });
 
-  if (name !== 'filesystem')
+  if (hasServer)
     itUnless(variableOf(name))("with 'degrade', pages are served while the server is away", () => expectPagesMeanwhile(store), PATIENCE);
 });
 
-describe('While 32 clients use sessions on files,', () => {
+describe.each(DISK_STORES)('While 32 clients use sessions on a small disk, by $name,', ({ name, traits, start }) => {
   it(
-    'a disk that is full or read-only loses nothing',
+    'one that is full or read-only loses nothing',
     async () => {
-      const disk = mountDiskStore();
-      if (disk === undefined) return void process.stdout.write('this process may not mount a disk: no disk is filled\n');
+      const store = await start();
+      if (store === undefined) return void process.stdout.write('this process may not mount a disk: no disk is filled\n');
       try {
-        for (const fault of disk.faults) {
-          const { failed } = await endure('filesystem', disk.store, fault);
-          expect(failed).toBeGreaterThan(0);
-        }
+        for (const fault of faultsFor(traits)) if (!fault.endsApplication) await endure(`${name}, disk`, store, fault);
       } finally {
-        await disk.store.stop();
+        await store.stop();
       }
     },
     PATIENCE,

@@ -7,6 +7,9 @@ import type { Resources } from './application.child.js';
 
 const SCRIPT = fileURLToPath(new URL('application.child.ts', import.meta.url));
 
+/** Whose client of the store sessions use. */
+export type ClientOwner = 'own' | 'application';
+
 /** A Nest application in a process of its own. */
 export class ApplicationProcess {
   private constructor(
@@ -17,10 +20,10 @@ export class ApplicationProcess {
   /** @param session options, readable as JSON. @param clockOffset milliseconds by which its clock is wrong. */
   static async start(
     session: ServerSessionOptions,
-    { clockOffset = 0, user }: { clockOffset?: number; user?: number } = {},
+    { clockOffset = 0, user, client = 'own' }: { clockOffset?: number; user?: number; client?: ClientOwner } = {},
   ): Promise<ApplicationProcess> {
-    const preload = clockOffset === 0 ? [] : ['--import', new URL('wrong-clock.js', import.meta.url).href];
-    const child = fork(SCRIPT, [JSON.stringify(session)], {
+    const preload = ['--import', new URL('wrong-clock.js', import.meta.url).href];
+    const child = fork(SCRIPT, [JSON.stringify(session), client], {
       execArgv: [...TYPESCRIPT_ARGS, ...preload, '--expose-gc'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, CLOCK_OFFSET: String(clockOffset) },
@@ -41,6 +44,11 @@ export class ApplicationProcess {
     this.child.send('resources');
     const [resources] = (await once(this.child, 'message')) as [Resources];
     return resources;
+  }
+
+  /** Sets its clock, while it runs, to be wrong by this many milliseconds. */
+  setClock(offset: number): void {
+    this.child.send({ clockOffset: offset });
   }
 
   /** `kill -9`. */

@@ -3,11 +3,14 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ServerSessionModule, type ServerSessionOptions } from '../../../lib/index.js';
+import { withClientOfApplication } from './application-client.js';
 import { SessionRoutesController } from './session-routes.controller.js';
 
 /** What the parent wants to know now and then. */
 export interface Resources {
   readonly heapBytes: number;
+  /** All memory of the process, buffers included. */
+  readonly totalBytes: number;
   /** Sockets, files and timers that Node holds open. */
   readonly handles: number;
   /** The longest time in which it could do nothing because the machine was busy, in milliseconds. */
@@ -17,7 +20,8 @@ export interface Resources {
 const stalls = monitorEventLoopDelay({ resolution: 20 });
 stalls.enable();
 
-const options = JSON.parse(process.argv[2] ?? '{}') as ServerSessionOptions;
+const given = JSON.parse(process.argv[2] ?? '{}') as ServerSessionOptions;
+const options = process.argv[3] === 'application' ? await withClientOfApplication(given) : given;
 
 @Module({ imports: [ServerSessionModule.forRoot(options)], controllers: [SessionRoutesController] })
 class ChildModule {}
@@ -32,7 +36,8 @@ process.on('message', (message) => {
   if (message !== 'resources') return;
   globalThis.gc?.();
   const handles = process.getActiveResourcesInfo().filter((kind) => !/^(Timeout|Immediate)$/.test(kind)).length;
-  process.send?.({ heapBytes: process.memoryUsage().heapUsed, handles, longestStall: stalls.max / 1e6 } satisfies Resources);
+  const { heapUsed, rss } = process.memoryUsage();
+  process.send?.({ heapBytes: heapUsed, totalBytes: rss, handles, longestStall: stalls.max / 1e6 } satisfies Resources);
 });
 process.on('disconnect', () => process.exit());
 process.send?.(`http://127.0.0.1:${port}`);

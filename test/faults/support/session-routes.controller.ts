@@ -1,10 +1,12 @@
-import { Controller, Get, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Post, Res } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ServerSession, Session } from '../../../lib/index.js';
+import { type ServerSession, Session, SessionService } from '../../../lib/index.js';
 
 /** What the fault tests do with a session, over HTTP. */
 @Controller()
 export class SessionRoutesController {
+  constructor(@Inject(SessionService) private readonly sessions: SessionService) {}
+
   @Get('data') data(@Session() session: ServerSession): unknown {
     return { ...session };
   }
@@ -17,6 +19,24 @@ export class SessionRoutesController {
   @Post('set/:key/:value') set(@Session() session: ServerSession, @Param('key') key: string, @Param('value') value: string): string {
     session.set(key, value);
     return 'set';
+  }
+
+  /** Begins a session, and tells under which handle it is going to be stored, also where that fails. */
+  @Post('begin/:bytes') begin(
+    @Session() session: ServerSession,
+    @Param('bytes') bytes: string,
+    @Res({ passthrough: true }) response: { setHeader(name: string, value: string): void },
+  ): string {
+    response.setHeader('x-handle', session.handle);
+    session.set('note', 'x'.repeat(Number(bytes)));
+    return 'begun';
+  }
+
+  /** How many of these handles lead to a session. */
+  @Post('stored') async stored(@Body() handles: string[]): Promise<number> {
+    let stored = 0;
+    for (const handle of handles) if ((await this.sessions.get(handle)) !== undefined) stored++;
+    return stored;
   }
 
   /** Holds the session open for a while between load and save. */

@@ -1,5 +1,5 @@
-// Preloaded into a child process of tests: its clock is wrong by CLOCK_OFFSET milliseconds.
-const offset = Number(process.env.CLOCK_OFFSET ?? 0);
+// Preloaded into a child process of tests: its clock is wrong by CLOCK_OFFSET milliseconds, until it is set by a message.
+let offset = Number(process.env.CLOCK_OFFSET ?? 0);
 const RealDate = Date;
 
 globalThis.Date = class extends RealDate {
@@ -12,3 +12,7 @@ globalThis.Date = class extends RealDate {
     return RealDate.now() + offset;
   }
 };
+
+process.on('message', (message) => {
+  if (typeof message?.clockOffset === 'number') offset = message.clockOffset;
+});

@@ -1,0 +1,96 @@
+import { connect } from 'node:net';
+import { askRedis } from '../../servers/redis-recipe.js';
+import type { TestServer } from '../../servers/index.js';
+
+/** Turns a condition of a store on or off. */
+export type Condition = (isOn: boolean) => Promise<void>;
+
+/** What a back end can get into, beside what can happen to any server. */
+export interface Conditions {
+  /** There is no room for more. */
+  readonly full?: Condition;
+  /** Changes are refused. */
+  readonly readOnly?: Condition;
+  /** Connections lead to where changes are refused, and stay there after the end. */
+  readonly demoted?: Condition;
+}
+
+/** A port on which nothing listens. */
+const NOWHERE = ['127.0.0.1', '1'] as const;
+
+export const redisConditions = ({ url }: TestServer): Conditions => ({
+  full: (isOn) =>
+    askRedis(url, async (client) => {
+      await client.config('SET', 'maxmemory-policy', 'noeviction', 'maxmemory', isOn ? '1mb' : '0');
+    }),
+  readOnly: (isOn) =>
+    askRedis(url, async (client) => {
+      await (isOn ? client.replicaof(...NOWHERE) : client.replicaof('NO', 'ONE'));
+    }),
+});
+
+/** Values of other programs, over and over again: the server drops what was unused for longest. */
+export const memcachedConditions = ({ host, port }: TestServer): Conditions => {
+  let filling: Promise<void> = Promise.resolve();
+  let isOver = false;
+  const fill = async (): Promise<void> => {
+    const socket = connect(port, host);
+    socket.on('error', () => (isOver = true));
+    for (let n = 0; !isOver; n++) {
+      // Of the sizes that sessions have here.
+      const size = 100 + ((n * 37) % 700);
+      const isTaken = socket.write(`set ballast${n} 0 0 ${size} noreply\r\n${'x'.repeat(size)}\r\n`);
+      if (!isTaken) await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+    }
+    socket.destroy();
+  };
+  return {
+    full: async (isOn) => {
+      if (!isOn) isOver = true;
+      else {
+        isOver = false;
+        filling = fill();
+      }
+      if (!isOn) await filling;
+    },
+  };
+};
+
+export const postgresConditions = ({ url }: TestServer): Conditions => {
+  const ask = async (...statements: string[]): Promise<void> => {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client({ connectionString: url, options: '-c default_transaction_read_only=off' });
+    await client.connect();
+    try {
+      for (const statement of statements) await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  };
+  const others = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()';
+  return {
+    readOnly: (isOn) => ask(`ALTER SYSTEM SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, 'SELECT pg_reload_conf()'),
+    demoted: (isOn) => ask(`ALTER ROLE CURRENT_USER SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, ...(isOn ? [others] : [])),
+  };
+};
+
+/** The user of the sessions, who may not write where the server is read-only, as root may. */
+export const MARIADB_USER = 'sessions';
+
+export const mariadbConditions = async ({ url }: TestServer): Promise<Conditions> => {
+  const { createConnection } = await import('mysql2/promise');
+  const ask = async (...statements: string[]): Promise<void> => {
+    const connection = await createConnection({ uri: url, multipleStatements: true });
+    try {
+      for (const statement of statements) await connection.query(statement);
+    } finally {
+      connection.destroy();
+    }
+  };
+  await ask(`CREATE USER IF NOT EXISTS '${MARIADB_USER}'@'%'`, `GRANT ALL ON test.* TO '${MARIADB_USER}'@'%'`);
+  return {
+    readOnly: (isOn) => ask(`SET GLOBAL read_only = ${isOn ? 1 : 0}`),
+    demoted: (isOn) =>
+      ask(`SET GLOBAL TRANSACTION READ ${isOn ? 'ONLY' : 'WRITE'}`, ...(isOn ? [`KILL CONNECTION USER ${MARIADB_USER}`] : [])),
+  };
+};
