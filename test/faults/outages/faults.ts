@@ -19,7 +19,7 @@ export interface Fault {
   readonly isFull?: boolean;
   /** Whether the applications that were there are there in the end. */
   readonly endsApplication?: boolean;
-  /** How many visitors without a session come a second meanwhile, and wait for nobody. */
+  /** How many visitors without a session come a second meanwhile. */
   readonly newcomers?: number;
   /** Milliseconds that it lasts in the full run; 10 s unless told otherwise. */
   readonly full?: number;
@@ -69,7 +69,7 @@ export const HUNG: Fault = {
   name: 'hung (SIGSTOP) for 25 s',
   needs: 'server',
   isOfConnections: true,
-  newcomers: 200,
+  newcomers: 100,
   full: 25_000,
   happen: async (scene, milliseconds) => {
     await server(scene).pause();

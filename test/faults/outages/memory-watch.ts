@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplicationProcess } from '../support/application-process.js';
 
+/** From one look to the next, in milliseconds: each collects all garbage, during which the application does nothing else. */
+const INTERVAL = 3_000;
+
 /** How much memory an application takes while something goes on, after collecting its garbage. */
 export class MemoryWatch {
   private isOver = false;
@@ -20,7 +23,7 @@ export class MemoryWatch {
     const before = await this.application.resources();
     let most = before.totalBytes;
     while (!this.isOver) {
-      await sleep(500);
+      await sleep(INTERVAL);
       most = Math.max(most, (await this.application.resources()).totalBytes);
     }
     return most - before.totalBytes;

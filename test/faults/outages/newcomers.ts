@@ -4,10 +4,12 @@ import { Agent, request } from 'node:http';
 const BYTES = 4_096;
 /** A request that takes longer hangs. */
 const PATIENCE = 20_000;
+/** Of them under way at the same time. More would only tell how much the machine can do. */
+const MOST = 200;
 /** Handles that are asked for in one request. */
 const AT_ONCE = 500;
 
-/** Visitors without a session who come at a steady rate, whether those before were answered or not, and each begin a session. */
+/** Visitors without a session who come at a steady rate, wait for nobody before them, and each begin a session. */
 export class Newcomers {
   /** Handles of the sessions that the application refused to begin. */
   private readonly refused: string[] = [];
@@ -24,6 +26,7 @@ export class Newcomers {
     let sent = 0;
     this.timer = setInterval(() => {
       for (const due = ((performance.now() - start) * rate) / 1_000; sent < due; sent++) {
+        if (this.underWay.size >= MOST) continue;
         const visit = this.visit().finally(() => this.underWay.delete(visit));
         this.underWay.add(visit);
       }

@@ -8,7 +8,7 @@ import { expectNothingLost } from './expectations.js';
 import { clusterFailover, demotedPrimary, primaryAndReplica } from './failovers.js';
 import { type Fault, faultsFor } from './faults.js';
 import { type OutageResult, runOutage } from './outage.js';
-import { outageTable } from './table.js';
+import { outageRow, outageTable } from './table.js';
 
 const PATIENCE = 120_000;
 const LONG = 10_000;
@@ -19,6 +19,8 @@ afterAll(() => void process.stdout.write(`\n${outageTable(results)}\n`));
 const endure = async (name: string, store: Store, fault: Fault, client?: ClientOwner): Promise<void> => {
   const result = await runOutage(name, store, fault, fault.full ?? LONG, client);
   results.push(result);
+  // The whole table comes in the end, and a run takes long.
+  process.stdout.write(`${outageRow(result)}\n`);
   expectNothingLost(result, fault, store);
 };
 

@@ -18,7 +18,19 @@ const HEAD = [
 
 /** The results as a Markdown table. */
 export function outageTable(results: readonly OutageResult[]): string {
-  const rows = results.map((result) => [
+  const rows = results.map(cellsOf);
+  const widths = HEAD.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [line(HEAD), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line), ''].join('\n');
+}
+
+/** One result, in a line that can be read as it comes. */
+export function outageRow(result: OutageResult): string {
+  return HEAD.map((title, column) => `${title}: ${cellsOf(result)[column]}`).join(', ');
+}
+
+function cellsOf(result: OutageResult): string[] {
+  return [
     result.durable ? result.store : `${result.store} ¹`,
     result.client === 'application' ? "application's" : (result.client ?? ''),
     result.fault,
@@ -32,8 +44,5 @@ export function outageTable(results: readonly OutageResult[]): string {
     `${Math.round(result.recovery)} ms`,
     result.newcomers === undefined ? '' : `${Math.round(result.newcomers.memory / 1024 / 1024)} MB`,
     result.newcomers === undefined ? '' : `${result.newcomers.storedAfterwards} of ${result.newcomers.refused}`,
-  ]);
-  const widths = HEAD.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  return [line(HEAD), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line), ''].join('\n');
+  ];
 }

@@ -56,41 +56,51 @@ export const memcachedConditions = ({ host, port }: TestServer): Conditions => {
   };
 };
 
-export const postgresConditions = ({ url }: TestServer): Conditions => {
-  const ask = async (...statements: string[]): Promise<void> => {
-    const { default: pg } = await import('pg');
-    const client = new pg.Client({ connectionString: url, options: '-c default_transaction_read_only=off' });
-    await client.connect();
-    try {
-      for (const statement of statements) await client.query(statement);
-    } finally {
-      await client.end();
-    }
-  };
+/** Asks as an administrator, who may write where others may not. */
+export async function askPostgres({ url }: TestServer, ...statements: string[]): Promise<void> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url, options: '-c default_transaction_read_only=off' });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+export const postgresConditions = (server: TestServer): Conditions => {
   const others = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()';
   return {
-    readOnly: (isOn) => ask(`ALTER SYSTEM SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, 'SELECT pg_reload_conf()'),
-    demoted: (isOn) => ask(`ALTER ROLE CURRENT_USER SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, ...(isOn ? [others] : [])),
+    readOnly: (isOn) =>
+      askPostgres(server, `ALTER SYSTEM SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, 'SELECT pg_reload_conf()'),
+    demoted: (isOn) =>
+      askPostgres(server, `ALTER ROLE CURRENT_USER SET default_transaction_read_only = ${isOn ? 'on' : 'off'}`, ...(isOn ? [others] : [])),
   };
 };
 
 /** The user of the sessions, who may not write where the server is read-only, as root may. */
 export const MARIADB_USER = 'sessions';
 
-export const mariadbConditions = async ({ url }: TestServer): Promise<Conditions> => {
+/** Asks as root. */
+export async function askMariaDb({ url }: TestServer, ...statements: string[]): Promise<void> {
   const { createConnection } = await import('mysql2/promise');
-  const ask = async (...statements: string[]): Promise<void> => {
-    const connection = await createConnection({ uri: url, multipleStatements: true });
-    try {
-      for (const statement of statements) await connection.query(statement);
-    } finally {
-      connection.destroy();
-    }
-  };
-  await ask(`CREATE USER IF NOT EXISTS '${MARIADB_USER}'@'%'`, `GRANT ALL ON test.* TO '${MARIADB_USER}'@'%'`);
+  const connection = await createConnection({ uri: url });
+  try {
+    for (const statement of statements) await connection.query(statement);
+  } finally {
+    connection.destroy();
+  }
+}
+
+export const mariadbConditions = async (server: TestServer): Promise<Conditions> => {
+  await askMariaDb(server, `CREATE USER IF NOT EXISTS '${MARIADB_USER}'@'%'`, `GRANT ALL ON test.* TO '${MARIADB_USER}'@'%'`);
   return {
-    readOnly: (isOn) => ask(`SET GLOBAL read_only = ${isOn ? 1 : 0}`),
+    readOnly: (isOn) => askMariaDb(server, `SET GLOBAL read_only = ${isOn ? 1 : 0}`),
     demoted: (isOn) =>
-      ask(`SET GLOBAL TRANSACTION READ ${isOn ? 'ONLY' : 'WRITE'}`, ...(isOn ? [`KILL CONNECTION USER ${MARIADB_USER}`] : [])),
+      askMariaDb(
+        server,
+        `SET GLOBAL TRANSACTION READ ${isOn ? 'ONLY' : 'WRITE'}`,
+        ...(isOn ? [`KILL CONNECTION USER ${MARIADB_USER}`] : []),
+      ),
   };
 };

@@ -92,7 +92,7 @@ export const filesIn = (folder: string): ServerSessionOptions => ({
 /** A database file in a folder. */
 export const sqliteIn = (folder: string): ServerSessionOptions => ({
   type: 'typeorm',
-  typeorm: { url: `sqlite://${join(folder, 'sessions.db')}`, enableWAL: true },
+  typeorm: { url: `sqlite:///${join(folder, 'sessions.db')}`, enableWAL: true },
 });
 
 /** The environment variable that names a server which is not ours to harm; '' for none. */

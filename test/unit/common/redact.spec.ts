@@ -1,17 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { inspect } from 'node:util';
 import { display, printable, reasonOf, redactedError } from '../../../lib/common/redact.js';
 import { SessionSerializationError, SessionStoreError, UnreadableRecordError } from '../../../lib/errors.js';
 import { FUZZ_RUNS } from '../../support/fuzz.js';
-
-/** Everything that a log, a debugger or a reporter of errors may show of an error. */
-function shown(error: unknown): string {
-  const json = JSON.stringify(error, (_key, value: unknown) => (value instanceof Error ? { ...value, message: value.message } : value));
-  const views = [inspect(error, { depth: Infinity, showHidden: true, maxStringLength: Infinity }), json, String(error)];
-  for (let cause = error; cause instanceof Error; cause = cause.cause) views.push(cause.message, cause.stack ?? '', cause.name);
-  return views.join('\n');
-}
+import { shown } from '../../support/shown.js';
 
 const HANDLE = 'qD3xW8zmS0n7tU5vYk2bR9cL4fJ6hG1pNaEoIiTyXeQ';
 const PAYLOAD = Buffer.from('{"v":1,"s":"json","f":[[".card",11],[".pin",6]]}\n"4111-1111""9876"');
