@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Ledger } from './ledger.js';
 
 /** Between two requests of a client, in milliseconds: what is tested is what is kept, not how much the machine can do. */
-const THINKING = 40;
+const THINKING = 100;
 const KEYS = 8;
 /** A request that takes longer hangs. */
 const PATIENCE = 20_000;

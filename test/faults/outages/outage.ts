@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApplicationProcess, ClientOwner } from '../support/application-process.js';
+import type { ClientOwner } from '../support/application-process.js';
 import type { Resources } from '../support/application.child.js';
 import type { Store } from '../support/stores.js';
 import { type Audit, Crowd } from './crowd.js';
 import type { Fault } from './faults.js';
 import { MemoryWatch } from './memory-watch.js';
 import { Newcomers } from './newcomers.js';
+import { Pace } from './pace.js';
 import { buildScene, type Scene, STORE_TIMEOUT } from './scene.js';
 
 export interface OutageResult extends Audit {
@@ -20,8 +21,8 @@ export interface OutageResult extends Audit {
   /** Of the application, at rest, before and after. */
   readonly before: Resources | undefined;
   readonly after: Resources | undefined;
-  /** Milliseconds in which the applications could do nothing because the machine was busy. */
-  readonly stall: number;
+  /** Milliseconds by which the machine was late at the most, because it was busy. */
+  readonly lateness: number;
   readonly newcomers: { readonly refused: number; readonly storedAfterwards: number; readonly memory: number } | undefined;
 }
 
@@ -34,6 +35,7 @@ export async function runOutage(
   client: ClientOwner = 'own',
 ): Promise<OutageResult> {
   const scene = await buildScene(store, { isProxied: fault.isProxied ?? false, applications: fault.applications ?? 1, client });
+  const pace = new Pace(scene.applications.at(-1)!.url);
   try {
     const crowd = new Crowd(scene.applications.map(({ url }) => url));
     crowd.start();
@@ -45,17 +47,16 @@ export async function runOutage(
     await crowd.recovery();
     const endedBefore = crowd.ended;
     const newcomers = await duringFault(scene, fault, milliseconds);
-    crowd.mustBeServedIn(2 * STORE_TIMEOUT);
+    const patience = 2 * STORE_TIMEOUT + pace.lateness;
+    crowd.mustBeServedIn(patience);
     const endedMeanwhile = crowd.ended - endedBefore;
     const recovery = await crowd.recovery();
     // Until then a request may fail, and after that none may.
-    await sleep(Math.max(0, 2 * STORE_TIMEOUT - recovery) + 500);
+    await sleep(Math.max(0, patience - recovery) + 500);
     await crowd.stop();
     const audit = await crowd.audit();
     await crowd.stop();
     const after = await atRest(scene, fault);
-    const resources = await Promise.all(alive(scene, fault).map((application) => application.resources()));
-    const stall = Math.max(...resources.map(({ longestStall }) => longestStall));
     const visits = await newcomers?.visits.audit();
     return {
       store: name,
@@ -66,12 +67,13 @@ export async function runOutage(
       endedMeanwhile,
       before,
       after,
-      stall,
+      lateness: pace.lateness,
       ...audit,
       longest: Math.max(audit.longest, visits?.longest ?? 0),
       newcomers: newcomers && visits && { ...visits, memory: newcomers.memory },
     };
   } finally {
+    await pace.stop();
     await scene.close();
   }
 }
@@ -84,10 +86,6 @@ async function duringFault(scene: Scene, fault: Fault, milliseconds: number): Pr
   await fault.happen(scene, milliseconds);
   void visits.stop();
   return { visits, memory: await memory.stop() };
-}
-
-function alive({ applications }: Scene, { endsApplication = false }: Fault): readonly ApplicationProcess[] {
-  return endsApplication ? applications.slice(1) : applications;
 }
 
 async function atRest({ applications }: Scene, { endsApplication = false }: Fault): Promise<Resources | undefined> {

@@ -1,7 +1,4 @@
-import { Redis } from 'ioredis';
-import { MemcacheClient } from 'memcache-client';
-import mongoose from 'mongoose';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
 import type { ServerSessionOptions } from '../../../lib/index.js';
 
 /** Milliseconds; the pages of the back ends advise a few seconds. */
@@ -11,14 +8,17 @@ const SHORT = 2_000;
 export async function withClientOfApplication(options: ServerSessionOptions): Promise<ServerSessionOptions> {
   const { redis, memcached, mongodb, typeorm } = options;
   if (redis !== undefined && 'url' in redis && redis.url !== undefined) {
+    const { Redis } = await import('ioredis');
     const client = new Redis(redis.url);
     client.on('error', () => undefined);
     return { ...options, redis: { client } };
   }
   if (memcached !== undefined && 'servers' in memcached) {
+    const { MemcacheClient } = await import('memcache-client');
     return { ...options, memcached: { client: new MemcacheClient({ server: String(memcached.servers) }) } };
   }
   if (mongodb?.uri !== undefined) {
+    const { default: mongoose } = await import('mongoose');
     const { uri, db } = mongodb;
     const connection = mongoose.createConnection(uri, {
       ...(db === undefined ? {} : { dbName: db }),
@@ -29,6 +29,7 @@ export async function withClientOfApplication(options: ServerSessionOptions): Pr
     return { ...options, mongodb: { connection: await connection.asPromise() } };
   }
   if (typeorm !== undefined) {
+    const { DataSource } = await import('typeorm');
     const connectTimeout = typeorm.type === 'postgres' ? { connectTimeoutMS: SHORT } : { connectTimeout: SHORT };
     const source = new DataSource({ ...typeorm, ...connectTimeout } as unknown as DataSourceOptions);
     return { ...options, typeorm: { dataSource: await source.initialize() } };

@@ -1,7 +1,6 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ServerSessionModule, type ServerSessionOptions } from '../../../lib/index.js';
 import { withClientOfApplication } from './application-client.js';
 import { SessionRoutesController } from './session-routes.controller.js';
@@ -13,12 +12,7 @@ export interface Resources {
   readonly totalBytes: number;
   /** Sockets, files and timers that Node holds open. */
   readonly handles: number;
-  /** The longest time in which it could do nothing because the machine was busy, in milliseconds. */
-  readonly longestStall: number;
 }
-
-const stalls = monitorEventLoopDelay({ resolution: 20 });
-stalls.enable();
 
 const given = JSON.parse(process.argv[2] ?? '{}') as ServerSessionOptions;
 const options = process.argv[3] === 'application' ? await withClientOfApplication(given) : given;
@@ -37,7 +31,7 @@ process.on('message', (message) => {
   globalThis.gc?.();
   const handles = process.getActiveResourcesInfo().filter((kind) => !/^(Timeout|Immediate)$/.test(kind)).length;
   const { heapUsed, rss } = process.memoryUsage();
-  process.send?.({ heapBytes: heapUsed, totalBytes: rss, handles, longestStall: stalls.max / 1e6 } satisfies Resources);
+  process.send?.({ heapBytes: heapUsed, totalBytes: rss, handles } satisfies Resources);
 });
 process.on('disconnect', () => process.exit());
 process.send?.(`http://127.0.0.1:${port}`);

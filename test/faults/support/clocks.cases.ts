@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerSessionOptions } from 'nestjs-server-session';
 import { Browser } from '../../e2e/browser.js';
 import { ApplicationProcess } from './application-process.js';
 import { startStore, type Store, type StoreName } from './stores.js';
 
 const PATIENCE = 90_000;
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 /** When a lifetime of three seconds is over for every store: the clock of Memcached ticks once a second. */
 const ALL_OVER = 4_200;
 
@@ -18,11 +20,11 @@ export function describeClocks(name: StoreName): void {
     let behind: ApplicationProcess;
     let farAhead: ApplicationProcess;
 
-    const start = (clockOffset = 0): Promise<ApplicationProcess> =>
-      ApplicationProcess.start(
-        { ...store.session(), lifetime: '3s', touchInterval: 0, regenerateGrace: '1s', absoluteLifetime: '150s' },
-        { clockOffset },
-      );
+    const start = (
+      clockOffset = 0,
+      options: ServerSessionOptions = { touchInterval: 0, absoluteLifetime: '150s' },
+    ): Promise<ApplicationProcess> =>
+      ApplicationProcess.start({ ...store.session(), lifetime: '3s', regenerateGrace: '1s', ...options }, { clockOffset });
     beforeAll(async () => {
       store = await startStore(name);
       [right, ahead, behind, farAhead] = await Promise.all([start(), start(MINUTE), start(-MINUTE), start(4 * MINUTE)]);
@@ -81,6 +83,30 @@ export function describeClocks(name: StoreName): void {
           await sleep(500);
         }
         for (const found of await useAll()) expect(found).toEqual({});
+      },
+      PATIENCE,
+    );
+
+    it(
+      'end no session in steady use when the clock of one is set back or ahead by an hour, beside one whose clock is right',
+      async () => {
+        const steady = { lifetime: '8s', touchInterval: '1s' } as const;
+        const processes = await Promise.all([0, 1, 2].map(() => start(0, steady)));
+        const [setBack, setAhead, other] = processes;
+        try {
+          const alone = await Promise.all(processes.map(begin));
+          const shared = await begin(other!);
+          setBack!.setClock(-HOUR);
+          setAhead!.setClock(HOUR);
+          for (const end = performance.now() + 20_000; performance.now() < end; await sleep(500)) {
+            for (const [index, process] of processes.entries()) {
+              expect(await look(process, alone[index]!)).toEqual({ n: '1' });
+              expect(await look(process, shared)).toEqual({ n: '1' });
+            }
+          }
+        } finally {
+          await Promise.all(processes.map((process) => process.close()));
+        }
       },
       PATIENCE,
     );

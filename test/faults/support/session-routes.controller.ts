@@ -11,6 +11,11 @@ export class SessionRoutesController {
     return { ...session };
   }
 
+  /** Takes so long, and no session. */
+  @Get('wait/:milliseconds') async wait(@Param('milliseconds') milliseconds: string): Promise<void> {
+    await sleep(Number(milliseconds));
+  }
+
   /** As a page does that also looks at the session, but can do without. */
   @Get('page') page(@Session() session: ServerSession): string {
     return `hello ${String(session.get('name', 'stranger'))}`;
