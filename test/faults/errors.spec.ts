@@ -13,10 +13,10 @@ import { shown } from '../support/shown.js';
 import { errorFaults } from './support/error-faults.js';
 import { startStore, type Store, STORES, variableOf } from './support/stores.js';
 
-const PATIENCE = 120_000;
+const PATIENCE = 240_000;
 /** Sessions of a case. */
 const TOGETHER = 20;
-const RUNS = Math.ceil(FUZZ_RUNS / 2_500);
+const RUNS = Math.ceil(FUZZ_RUNS / 20_000);
 
 /** Words that are found again, wherever they turn up. */
 const words = fc.array(fc.stringMatching(/^w[0-9]{4}[A-Za-z0-9]{6,20}$/), { minLength: TOGETHER, maxLength: TOGETHER });
@@ -72,7 +72,7 @@ describe.each(STORES)('The errors of %s', (name) => {
     proxy = store.server && (await TcpProxy.start(store.server.port));
     faults = errorFaults(name, store, proxy);
     for (const hashIds of [true, false]) {
-      both.push(await Sessions.start({ storeTimeout: '1s', keyPrefix: `${hashIds}:`, hashIds, ...store.session(proxy?.port) }));
+      both.push(await Sessions.start({ storeTimeout: '2s', keyPrefix: `${hashIds}:`, hashIds, ...store.session(proxy?.port) }));
     }
   }, PATIENCE);
   afterAll(async () => {
@@ -123,7 +123,7 @@ describe.each(STORES)('The errors of %s', (name) => {
         if (!(store.evicts && fault === 'full')) expect({ fault, thrown: thrown > 0 }).toEqual({ fault, thrown: true });
       }
     },
-    PATIENCE + RUNS * 10_000,
+    PATIENCE * (1 + RUNS),
   );
 });
 
@@ -133,6 +133,6 @@ async function eventuallyStored(begin: () => Promise<ServerSession>): Promise<Se
   await eventually(async () => {
     session = await begin();
     await session.save();
-  }, 30_000);
+  }, 45_000);
   return session;
 }

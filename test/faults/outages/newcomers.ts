@@ -16,7 +16,6 @@ export class Newcomers {
   private readonly underWay = new Set<Promise<void>>();
   private readonly agent = new Agent({ keepAlive: true });
   private readonly timer: NodeJS.Timeout;
-  private longest = 0;
 
   constructor(
     private readonly url: string,
@@ -39,21 +38,19 @@ export class Newcomers {
     await Promise.all(this.underWay);
   }
 
-  /** What became of those who were refused, and the longest that one of them had to wait. */
-  async audit(): Promise<{ refused: number; storedAfterwards: number; longest: number }> {
+  /** What became of those who were refused. */
+  async audit(): Promise<{ refused: number; storedAfterwards: number }> {
     let storedAfterwards = 0;
     for (let from = 0; from < this.refused.length; from += AT_ONCE) {
       const { text } = await this.send('/stored', JSON.stringify(this.refused.slice(from, from + AT_ONCE)));
       storedAfterwards += Number(text);
     }
     this.agent.destroy();
-    return { refused: this.refused.length, storedAfterwards, longest: this.longest };
+    return { refused: this.refused.length, storedAfterwards };
   }
 
   private async visit(): Promise<void> {
-    const begin = performance.now();
     const { status, handle } = await this.send(`/begin/${BYTES}`);
-    this.longest = Math.max(this.longest, performance.now() - begin);
     if (status === 503 && handle !== undefined) this.refused.push(handle);
   }
 

@@ -69,7 +69,6 @@ export async function runOutage(
       after,
       lateness: pace.lateness,
       ...audit,
-      longest: Math.max(audit.longest, visits?.longest ?? 0),
       newcomers: newcomers && visits && { ...visits, memory: newcomers.memory },
     };
   } finally {

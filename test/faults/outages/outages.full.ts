@@ -10,7 +10,7 @@ import { type Fault, faultsFor } from './faults.js';
 import { type OutageResult, runOutage } from './outage.js';
 import { outageRow, outageTable } from './table.js';
 
-const PATIENCE = 120_000;
+const PATIENCE = 240_000;
 const LONG = 10_000;
 
 const results: OutageResult[] = [];

@@ -6,7 +6,7 @@ import { expectNothingLost } from './expectations.js';
 import { APPLICATION_KILLED, CUT_WITHIN_REPLY, type Fault, HUNG, KILLED } from './faults.js';
 import { runOutage } from './outage.js';
 
-const PATIENCE = 60_000;
+const PATIENCE = 180_000;
 const SHORT = 1_500;
 
 /** In short: `npm run test:faults` does all faults to all back ends. */

@@ -26,7 +26,8 @@ export function outageTable(results: readonly OutageResult[]): string {
 
 /** One result, in a line that can be read as it comes. */
 export function outageRow(result: OutageResult): string {
-  return HEAD.map((title, column) => `${title}: ${cellsOf(result)[column]}`).join(', ');
+  const cells = HEAD.map((title, column) => `${title}: ${cellsOf(result)[column]}`);
+  return [...cells, `the machine was late by ${Math.round(result.lateness)} ms`].join(', ');
 }
 
 function cellsOf(result: OutageResult): string[] {

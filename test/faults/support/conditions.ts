@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { askRedis } from '../../servers/redis-recipe.js';
 import type { TestServer } from '../../servers/index.js';
 
@@ -29,29 +29,33 @@ export const redisConditions = ({ url }: TestServer): Conditions => ({
     }),
 });
 
+/** Milliseconds from one batch of values to the next, and values of a batch: some 20 MB a second. */
+const BATCH_INTERVAL = 20;
+const BATCH = 1_000;
+
 /** Values of other programs, over and over again: the server drops what was unused for longest. */
 export const memcachedConditions = ({ host, port }: TestServer): Conditions => {
-  let filling: Promise<void> = Promise.resolve();
-  let isOver = false;
-  const fill = async (): Promise<void> => {
-    const socket = connect(port, host);
-    socket.on('error', () => (isOver = true));
-    for (let n = 0; !isOver; n++) {
+  let timer: NodeJS.Timeout | undefined;
+  let socket: Socket | undefined;
+  let sent = 0;
+  const fill = (): void => {
+    // The server is busy.
+    if (socket === undefined || socket.writableNeedDrain) return;
+    let batch = '';
+    for (const end = sent + BATCH; sent < end; sent++) {
       // Of the sizes that sessions have here.
-      const size = 100 + ((n * 37) % 700);
-      const isTaken = socket.write(`set ballast${n} 0 0 ${size} noreply\r\n${'x'.repeat(size)}\r\n`);
-      if (!isTaken) await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+      const size = 100 + ((sent * 37) % 700);
+      batch += `set ballast${sent} 0 0 ${size} noreply\r\n${'x'.repeat(size)}\r\n`;
     }
-    socket.destroy();
+    socket.write(batch);
   };
   return {
     full: async (isOn) => {
-      if (!isOn) isOver = true;
-      else {
-        isOver = false;
-        filling = fill();
-      }
-      if (!isOn) await filling;
+      clearInterval(timer);
+      socket?.destroy();
+      if (!isOn) return;
+      socket = connect(port, host).on('error', () => undefined);
+      timer = setInterval(fill, BATCH_INTERVAL);
     },
   };
 };
