@@ -69,7 +69,7 @@ export const HUNG: Fault = {
   name: 'hung (SIGSTOP) for 25 s',
   needs: 'server',
   isOfConnections: true,
-  newcomers: 100,
+  newcomers: 50,
   full: 25_000,
   happen: async (scene, milliseconds) => {
     await server(scene).pause();
