@@ -99,7 +99,7 @@ export class UnreadableRecordError extends Error {
   override readonly name = 'UnreadableRecordError';
 
   constructor(reason: string, cause?: unknown) {
-    // What a record says of itself is anybody's who can write to the store.
+    // What a record says of itself may come from any writer to the store.
     super(`${PREFIX} a stored session cannot be read: ${printable(reason)}`, causedBy(cause));
   }
 }

@@ -1,4 +1,4 @@
-import { Module, type Provider } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Module, type Provider } from '@nestjs/common';
 import { DiscoveryModule, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { createLimit } from './admin/principal-limit.js';
 import { PurgeTimer } from './admin/purge.timer.js';
@@ -19,7 +19,6 @@ import { SessionRepository } from './repositories/session-repository.js';
 import { AesGcmCipher } from './storage/record.cipher.js';
 import { createSerializers, SerializerRegistry } from './storage/serializers.js';
 import { RecordCodec } from './storage/record.codec.js';
-import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './server-session.module-definition.js';
 import { SessionIds } from './session/session-id.js';
 import { SessionAdoption } from './interop/session-adoption.js';
 import { SESSION_LIMIT, SessionManager } from './session/session-manager.js';
@@ -27,6 +26,14 @@ import { SessionWriter } from './session/session-writer.js';
 import { SessionEvents } from './storage/session-events.js';
 import { SessionStore } from './storage/session-store.js';
 import { createTelemetry, SessionTelemetry } from './telemetry/session-telemetry.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<ServerSessionOptions>({
+  moduleName: 'ServerSession',
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createServerSessionOptions')
+  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+  .build();
 
 /** From the options up to the interceptor and the administration, in the order in which one builds on the other. */
 const PROVIDERS: Provider[] = [

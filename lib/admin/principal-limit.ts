@@ -11,10 +11,10 @@ const PAGE = 200;
 
 /**
  * The option `maxSessionsPerPrincipal`. A log-in stores its session first and then ends the longest unused ones of the others,
- * so whoever comes last sees all there are: once things have settled, no principal has more than its share.
+ * so the last of several log-ins sees all there are: in the end no principal has more than its share.
  */
 class PrincipalLimit implements SessionLimit {
-  /** Log-ins of one user in this process take turns, lest two at the same time end each other. */
+  /** Log-ins of one user in this process take turns, so that two at the same time do not end each other. */
   private readonly turns = new SessionQueue<undefined>();
 
   constructor(

@@ -42,7 +42,7 @@ export class SessionEventListeners {
 
   onApplicationBootstrap(): void {
     const listeners = this.find();
-    // Nobody is listening: then no event is even made.
+    // Without a subscriber no event is made at all.
     if (listeners.length === 0) return;
     this.events.stream.subscribe((event) => {
       for (const listener of listeners) runListener(() => listener(event));

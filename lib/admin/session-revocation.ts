@@ -9,7 +9,7 @@ import { type ListedSession, SessionListing } from './session-listing.js';
 const BATCH = 500;
 /** Ends that are under way at the same time: not so many that they wait for one another's connections past their deadline. */
 const PARALLEL = 20;
-/** A session that goes on under another id as it is listed is found in the next pass; whoever does so all the time, in one of these. */
+/** A session that gets another id while the list is read is found in the next pass. It may get one again and again. */
 const PASSES = 5;
 
 /** Ends sessions of others: at once for every process, wherever a session went meanwhile, and against requests in flight. */

@@ -6,10 +6,9 @@ import { assertPrincipal } from '../common/principal.js';
 import type { Duration } from '../options/session-options.js';
 import { exchangeOf } from '../http/adapters.js';
 import { RequestSessions } from '../http/request-session.js';
-import { SessionRepository } from '../repositories/session-repository.js';
+import { isHandle, SessionRepository } from '../repositories/session-repository.js';
 import { type ServerSession, toServerSession } from '../session/server-session.js';
 import { type SessionEvent, SessionEvents } from '../storage/session-events.js';
-import { isHandle } from '../repositories/session-repository.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionData } from '../session/session-data.js';
 import { SessionStore } from '../storage/session-store.js';
@@ -43,7 +42,7 @@ export interface SessionPage {
 /** Whose sessions to end. */
 export interface RevokeAllQuery {
   principal: string;
-  /** Handles of sessions to leave alone, such as `session.handle` of whoever asks. */
+  /** Handles of sessions to leave alone, such as the `session.handle` of the request. */
   except?: string | readonly string[] | undefined;
 }
 
@@ -61,7 +60,7 @@ export interface CreateSessionOptions {
 export interface CreatedSession {
   /** Its name in the store. */
   readonly handle: string;
-  /** What a client sends in its `Cookie` header to open it: `name=value`. Whoever has it has the session: do not log it. */
+  /** What a client sends in its `Cookie` header to open it: `name=value`. A client that has it has the session: do not log it. */
   readonly cookie: string;
 }
 
@@ -89,7 +88,7 @@ export class SessionService {
   }
 
   /**
-   * The session of a request, for guards and middleware: loaded once, whoever asks first. For a socket it is read anew each time.
+   * The session of a request, for guards and middleware: loaded once, by the first that asks. For a socket it is read anew each time.
    *
    * @param source the request, of Express, Fastify or Node; the context of a guard or interceptor, in HTTP, GraphQL or a gateway; or
    *   a client of socket.io, in `handleConnection`.
@@ -101,7 +100,7 @@ export class SessionService {
 
   /**
    * A session to look at. Looking does not extend it. It is read-only (a write throws `ReadOnlySessionError`), and its `sid` is
-   * the empty text: nobody but the browser knows the id.
+   * the empty string: only the browser knows the id.
    *
    * @returns undefined when there is no such session.
    */
@@ -163,7 +162,7 @@ export class SessionService {
   }
 
   /**
-   * Reads, changes and writes a session as one step: `change` runs again on the latest state, until nobody else was faster.
+   * Reads, changes and writes a session as one step: `change` runs again on the latest state, until no other request was faster.
    * Only the data, `meta` and `permanent` can be changed. Counts as a use: the session's lifetime starts anew.
    *
    * @returns what `change` returned for the state that was stored; undefined, without calling it, when there is no such session.

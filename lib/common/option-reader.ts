@@ -98,7 +98,7 @@ export class OptionReader {
     return new OptionReader(isGroup ? { ...(value as Given | undefined) } : {}, this.faults, `${this.path}${name}.`);
   }
 
-  /** Reports options that nobody read: most often a slip of the pen, so the value may be any, a secret too. */
+  /** Reports options that were not read: most often a slip of the pen, so the value may be any, a secret too. */
   rejectUnknown(): void {
     for (const name of Object.keys(this.given)) {
       if (!this.known.has(name) && this.given[name] !== undefined) {

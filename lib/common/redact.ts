@@ -42,7 +42,7 @@ export class RedactedError extends Error {
   }
 }
 
-/** Names and codes are identifiers; anything else in their place is somebody's data. */
+/** Names and codes are identifiers; anything else in their place may be data of a session. */
 const NAME = /^[A-Za-z_$][\w$]{0,59}$/;
 const CODE = /^[A-Z\d_-]{1,40}$/i;
 
@@ -99,7 +99,7 @@ const QUOTED_VALUES: readonly RegExp[] = [
   /([{<[])[\s\S]*[}>\]]/g,
 ];
 
-/** Ids, handles, hashes, tokens and encoded bytes are long and have no vowels to speak of: 20 characters with a digit, or 32. */
+/** Ids, handles, hashes, tokens and encoded bytes: words of 20 characters with a digit among them, or of 32. */
 const TOKEN = /(?=[\w+=-]*\d)[\w+=-]{20,}|[\w+=-]{32,}/g;
 /** Characters from which on a word of a message is looked for in a record: shorter ones are in every record by chance. */
 const SHORTEST_PART = 4;

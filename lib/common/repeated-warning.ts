@@ -3,7 +3,7 @@ import { printable } from './redact.js';
 
 /** Milliseconds for which the same warning is only counted. */
 const INTERVAL = 60_000;
-/** Warnings that are told apart. What causes them may be made up by a client or stand in the store. */
+/** How many warnings are told apart: a client could make up any number of causes. */
 const MAX_CAUSES = 20;
 
 interface Told {

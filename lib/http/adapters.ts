@@ -4,6 +4,7 @@ import type { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { dropBodyHeaders, installOnPrototype, keepHead, sessionOfRequest } from './commit-on-response.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { RequestSession, RequestSessions } from './request-session.js';
 
 /** A request as Express, Fastify or Node has it. */
@@ -64,16 +65,12 @@ interface ExpressLike extends Holder {
 }
 
 /**
- * Says to the framework whose sessions its requests have. The adapter may be there before this module (an application) or after it (a
- * testing module).
+ * Lets the framework's requests find the sessions of their application. The adapter may be there before this module (an application) or
+ * after it (a testing module).
  *
- * @param wantsEarly which requests get their session before any middleware runs; undefined: none.
+ * @param earlyLoad the option: which requests get their session before any middleware runs.
  */
-export function connectAdapter(
-  host: HttpAdapterHost,
-  sessions: RequestSessions,
-  wantsEarly: ((request: HttpRequest) => boolean) | undefined,
-): void {
+export function connectAdapter(host: HttpAdapterHost, sessions: RequestSessions, earlyLoad: ResolvedSessionOptions['earlyLoad']): void {
   host.init$.subscribe(() => {
     // Null in an application context, which has no server.
     const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
@@ -82,18 +79,18 @@ export function connectAdapter(
     framework[APPLICATION] = sessions;
     if (adapter.getType() === 'fastify') {
       (adapter.getHttpServer() as NodeJS.EventEmitter).prependListener('request', linkResponse);
-      if (wantsEarly !== undefined)
-        for (const [name, { get, set }] of ACCESSORS) framework.decorateRequest(name, { getter: get, setter: set });
+      if (earlyLoad !== false)
+        for (const [name, { get, set }] of Object.entries(ACCESSORS)) framework.decorateRequest(name, { getter: get, setter: set });
     } else if (framework.response !== undefined) {
       installOnPrototype(framework.response);
       framework.request[APPLICATION] = sessions;
-      for (const [name, accessor] of ACCESSORS) Object.defineProperty(framework.request, name, accessor);
+      for (const [name, accessor] of Object.entries(ACCESSORS)) Object.defineProperty(framework.request, name, accessor);
     }
-    if (wantsEarly !== undefined) adapter.use(earlyLoad(sessions, wantsEarly));
+    if (earlyLoad !== false) adapter.use(loadEarly(sessions, earlyLoad));
   });
 }
 
-/** What can be said only when the server exists and the application's own hooks are there: ours comes after them. */
+/** The part of it that needs the server, and the application's own hooks: ours must come after them. */
 export function connectServer(host: HttpAdapterHost, sessions: RequestSessions): void {
   const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
   const server = adapter?.getHttpServer() as (Holder & NodeJS.EventEmitter) | undefined;
@@ -225,9 +222,10 @@ function commitOnSend(request: HttpRequest, reply: FastifyReply, payload: unknow
     });
 }
 
-function earlyLoad(sessions: RequestSessions, isWanted: (request: HttpRequest) => boolean) {
+function loadEarly(sessions: RequestSessions, wanted: Exclude<ResolvedSessionOptions['earlyLoad'], false>) {
   return (request: HttpRequest, _response: unknown, proceed: (error?: unknown) => void): void => {
-    const session = isWanted(request) ? sessions.open(exchangeOf(request), false).load() : undefined;
+    const isWanted = wanted === true || wanted(request);
+    const session = isWanted ? sessions.open(exchangeOf(request), false).load() : undefined;
     if (session instanceof Promise) session.then(() => proceed(), proceed);
     else proceed();
   };
@@ -239,20 +237,16 @@ interface Accessor extends PropertyDescriptor {
 }
 
 /** `req.session` and `req.sessionID` for all requests of an application at once; what another library sets stands in front of them. */
-const SESSION = accessorOf('session');
-export const SESSION_ID: Accessor = accessorOf('sessionID');
-const ACCESSORS = [
-  ['session', SESSION],
-  ['sessionID', SESSION_ID],
-] as const;
+export const ACCESSORS: Record<'session' | 'sessionID', Accessor> = { session: accessorOf('session'), sessionID: accessorOf('sessionID') };
 
 function accessorOf(name: 'session' | 'sessionID'): Accessor {
   return {
     configurable: true,
     get() {
       const session = sessionOfRequest<RequestSession>(rawOf(this))?.loaded;
-      if (session === undefined && name === 'session' && !hasAdvisedEarlyLoad) adviseEarlyLoad(this);
-      return name === 'session' ? session : session?.sid;
+      if (name === 'sessionID') return session?.sid;
+      if (session === undefined && !hasAdvisedEarlyLoad) adviseEarlyLoad(this);
+      return session;
     },
     set(value) {
       Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });

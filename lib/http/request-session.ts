@@ -7,7 +7,7 @@ import { type ServerSession, toServerSession } from '../session/server-session.j
 import { SessionAdoption } from '../interop/session-adoption.js';
 import { SessionManager } from '../session/session-manager.js';
 import type { SessionExchange, SessionState } from '../session/session-state.js';
-import { type Exchange, type HttpRequest, SESSION_ID } from './adapters.js';
+import { ACCESSORS, type Exchange, type HttpRequest } from './adapters.js';
 import {
   addToHead,
   commitOnResponse,
@@ -61,7 +61,7 @@ export class RequestSessions {
   }
 
   /**
-   * The session of a request: the same one, whoever asks.
+   * The session of a request: the same one for all who ask.
    *
    * @param isFinal whether the request has arrived at its handler, so that no framework exchanges its prototype any more.
    */
@@ -88,7 +88,7 @@ export class RequestSessions {
 
 const NO_COOKIES: readonly string[] = [];
 
-/** The session of one request: loaded once, whoever asks first, and committed before the response ends. */
+/** The session of one request: loaded once, and committed before the response ends. */
 export class RequestSession implements ResponseSession, SessionExchange {
   original: ResponseMethods | undefined = undefined;
   held: ResponseSession['held'] = undefined;
@@ -209,7 +209,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
       const { value, get } = Object.getOwnPropertyDescriptor(request, 'session') ?? {};
       if (get !== undefined || (value !== undefined && value !== null)) return this.sessions.tellOfForeignSession();
       request.session = session;
-      if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', SESSION_ID);
+      if (!('sessionID' in request)) Object.defineProperty(request, 'sessionID', ACCESSORS.sessionID);
     }
     this.shownOn.push(request);
   }
@@ -290,7 +290,7 @@ export class RequestSession implements ResponseSession, SessionExchange {
   }
 }
 
-/** Logs an error whose response nobody sees. The name of the logger stands for the prefix of our messages. */
+/** Logs an error that no client gets to see. */
 export function report(error: unknown): void {
   logger.error(String(error instanceof Error ? (error.stack ?? error.message) : error));
 }

@@ -3,12 +3,9 @@ import { DiscoveryService, HttpAdapterHost, MetadataScanner } from '@nestjs/core
 import { RESOLVED_OPTIONS, type ResolvedSessionOptions } from '../options/resolved-options.js';
 import { connectAdapter, connectServer } from './adapters.js';
 import { RequestSessions } from './request-session.js';
-import { keepApplication, SessionInterceptor, SessionLoadingGuard } from './session.interceptor.js';
+import { keepApplication, SessionInterceptor, SessionLoadingGuard, sessionParameter } from './session.interceptor.js';
 
 export const USES_SESSION = 'nestjs-server-session:uses';
-
-/** The factories of our own parameter decorators: they wait for the session themselves. */
-export const SESSION_FACTORIES = new WeakSet<object>();
 
 /**
  * What Nest notes of handlers and their parameters: under the names that versions 11 and 12 give them, and nowhere else here. The
@@ -45,7 +42,7 @@ export class HttpConnection implements OnModuleInit {
   ) {
     // Nest sets up the routes before any hook of a module runs.
     bindSessionHandlers(discovery, scanner, sessions);
-    connectAdapter(host, sessions, earlyLoad === false ? undefined : earlyLoad === true ? () => true : earlyLoad);
+    connectAdapter(host, sessions, earlyLoad);
   }
 
   onModuleInit(): void {
@@ -99,10 +96,10 @@ function parametersOf(owner: object, name: string): Parameters {
   return (Reflect.getMetadata(ROUTE_ARGUMENTS, owner, name) as Parameters | undefined) ?? {};
 }
 
-/** A custom parameter decorator that is not ours may read `req.session`. */
+/** A custom parameter decorator may read `req.session`. Ours waits for the session itself. */
 function takesFactory(parameters: Parameters): boolean {
   return Object.entries(parameters).some(
-    ([key, { factory }]) => key.includes(CUSTOM_ARGUMENT) && factory !== undefined && !SESSION_FACTORIES.has(factory),
+    ([key, { factory }]) => key.includes(CUSTOM_ARGUMENT) && factory !== undefined && factory !== sessionParameter,
   );
 }
 

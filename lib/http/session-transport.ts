@@ -10,7 +10,7 @@ import type { CookieChange } from '../session/session-state.js';
 import { type Exchange, type HttpRequest, isSecure } from './adapters.js';
 import type { HeadHeaders } from './commit-on-response.js';
 
-/** Well-formed values that one request may cost a signature or a read each; more are no browser's. */
+/** How many well-formed values of one request are looked at: each costs a signature or a read. No browser sends more. */
 const MAX_CANDIDATES = 32;
 
 /** A signature: HMAC-SHA-256 in base64 without padding. */
@@ -20,7 +20,7 @@ const SIGNATURE = /^[A-Za-z\d+/]{43}$/;
 export interface RequestIds {
   /** The well-formed ids, in order, each once. */
   readonly ids: readonly string[];
-  /** Ids whose signature was made with a former secret: they are to be sent again. */
+  /** Ids whose signature was made with a former secret: they must be sent again. */
   readonly outdated: readonly string[];
 }
 
@@ -108,7 +108,7 @@ export class SessionTransport {
     return ids.length === 0 ? NO_IDS : { ids, outdated };
   }
 
-  /** Costs next to nothing, and comes first: what cannot be an id is not worth a hash. */
+  /** Costs next to nothing and comes first, so that what cannot be an id costs no hash. */
   private isWellFormed(value: string): boolean {
     if (this.options.secrets.length === 0) return this.ids.isWellFormed(value);
     const dot = value.lastIndexOf('.');

@@ -1,5 +1,5 @@
 import { createParamDecorator, type PipeTransform, SetMetadata, type Type } from '@nestjs/common';
-import { bindSession, SESSION_FACTORIES, USES_SESSION } from './session-handlers.js';
+import { bindSession, USES_SESSION } from './session-handlers.js';
 import { sessionParameter } from './session.interceptor.js';
 
 /** Spelled out, because what TypeScript infers names types that Nest 11 does not have. */
@@ -7,8 +7,6 @@ type SessionDecorator = (
   key?: string | PipeTransform | Type<PipeTransform>,
   ...pipes: (PipeTransform | Type<PipeTransform>)[]
 ) => ParameterDecorator;
-
-SESSION_FACTORIES.add(sessionParameter);
 
 /**
  * Injects the session of the request: `@Session() session: ServerSession`; or one value of its data:

@@ -108,31 +108,30 @@ class CommitObserver {
   }
 
   complete(): void {
-    this.isDone = true;
-    const saving = this.session.settleForHandler();
-    if (saving === undefined) this.pass();
-    else
-      saving.then(
-        () => this.pass(),
-        (error: unknown) => this.subscriber.error(this.session.failWith(error)),
-      );
+    this.finish(false);
   }
 
   error(reason: unknown): void {
+    this.finish(true, reason);
+  }
+
+  private finish(hasThrown: boolean, reason?: unknown): void {
     this.isDone = true;
     const saving = this.session.settleForHandler();
-    if (saving === undefined) this.subscriber.error(reason);
+    if (saving === undefined) this.pass(hasThrown, reason);
     else
       saving.then(
-        () => this.subscriber.error(reason),
+        () => this.pass(hasThrown, reason),
         (failure: unknown) => {
-          report(reason);
+          // The client learns of the save that failed. So the error of the handler is logged.
+          if (hasThrown) report(reason);
           this.subscriber.error(this.session.failWith(failure));
         },
       );
   }
 
-  private pass(): void {
+  private pass(hasThrown: boolean, reason: unknown): void {
+    if (hasThrown) return this.subscriber.error(reason);
     if (this.hasValue) this.subscriber.next(this.last);
     this.subscriber.complete();
   }

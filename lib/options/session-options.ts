@@ -100,7 +100,7 @@ export interface ServerSessionOptions extends BackEndOptions {
    */
   keyPrefix?: string;
   /**
-   * Whether the store holds the SHA-256 of the id in place of the id. Without it a handle is an id, and whoever reads
+   * Whether the store holds the SHA-256 of the id in place of the id. Without it a handle is an id, and a reader of
    * the store can use the sessions in it; sessions that were stored under a hash are no sessions then.
    * @default true
    */

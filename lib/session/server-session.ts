@@ -84,7 +84,7 @@ export class ServerSession {
     this[INTERNALS] = new Internals(state, manager);
   }
 
-  /** The id in the cookie. Whoever has it has the session: do not log it. */
+  /** The id in the cookie. A client that has it has the session: do not log it. */
   get sid(): string {
     return this[INTERNALS].state.sid;
   }
@@ -275,7 +275,7 @@ export class ServerSession {
     const former = new Map(this.entries());
     const regenerated = async (): Promise<void> => {
       await run();
-      // Whoever asks for `req.session` from now on gets another object, so that the old one can show what it held.
+      // `req.session` is another object from now on, so that the old one can show what it held.
       if (keep !== true) state.exchange.show?.(toServerSession(state, manager));
     };
     callBack(regenerated(), (error) => this[INTERNALS].showingFormer(keep === true ? NOTHING : former, () => then(error)));

@@ -11,7 +11,7 @@
  */
 export interface SessionData {}
 
-/** The keys that were declared; any text while none were. */
+/** The keys that were declared; any string while none were. */
 export type SessionKey = keyof SessionData & string;
 
 export interface FlashMessage {

@@ -18,12 +18,12 @@ interface Field {
   bytes?: Buffer | undefined;
 }
 
-/** What alone is no reason to store a session. */
+/** A session that holds nothing but these is not stored. */
 const ABOUT_ITSELF: ReadonlySet<string> = new Set([Attribute.permanent, Attribute.lifetime, Attribute.meta]);
 
 /**
  * The fields of a session: decoded when first read, compared with what is stored by their serialized form. A field that
- * nobody read or set cannot have changed and costs nothing, however large it is.
+ * was not read or set cannot have changed and costs nothing, however large it is.
  */
 export class SessionFields {
   private readonly fields = new Map<string, Field>();

@@ -87,7 +87,7 @@ export class SessionManager {
   /** A session that is not stored. It gets an id once it needs one. */
   blank(readOnly?: ReadOnlyReason): SessionState {
     const reason = this.keepsSessions ? readOnly : (operation: string) => new NullSessionError(operation);
-    return new SessionState(this.ids, this.noFields, this.options.absoluteLifetime, reason);
+    return this.newState(reason);
   }
 
   /**
@@ -110,10 +110,8 @@ export class SessionManager {
 
   /** The view of a stored session. Only the client knows its id; it reads as ''. */
   viewOf(handle: string, stored: StoredSession<SessionContent>, readOnly?: ReadOnlyReason): SessionState {
-    const { absoluteLifetime } = this.options;
-    const state = new SessionState(this.ids, this.noFields, absoluteLifetime, readOnly, this.store.expiryOf(stored));
-    const opened = { sid: '', place: { handle, base: stored }, accessedAt: this.store.lastUseOf(stored) };
-    state.open(opened, this.fieldsOf(stored.content));
+    const state = this.newState(readOnly, this.store.expiryOf(stored));
+    state.open('', { handle, base: stored }, this.store.lastUseOf(stored), this.fieldsOf(stored.content));
     return state;
   }
 
@@ -303,13 +301,17 @@ export class SessionManager {
 
   private open(state: SessionState, { id, handle, stored, touch, isMoved }: Found): void {
     const accessedAt = Math.min(Date.now(), Math.max(this.store.lastUseOf(stored), this.touches.last(handle)));
-    state.open({ sid: id, place: { handle, base: stored }, accessedAt }, this.fieldsOf(stored.content));
+    state.open(id, { handle, base: stored }, accessedAt, this.fieldsOf(stored.content));
     if (isMoved) return state.follow(handle);
     if (touch === undefined) return;
     // The expiry of the cookie slides along, but is not sent again where another process sent it a moment ago.
     const isLongAgo = this.touches.isLongAgo(state.cookieAt, touch);
     this.touches.note(handle, touch, isLongAgo ? 0 : Date.now() - state.cookieAt);
     if (isLongAgo && this.isPermanent(state)) state.sendCookie(Date.now());
+  }
+
+  private newState(readOnly?: ReadOnlyReason, viewedUntil?: number): SessionState {
+    return new SessionState(this.ids, this.noFields, this.options.absoluteLifetime, readOnly, viewedUntil);
   }
 
   private fieldsOf(content?: SessionContent): SessionFields {
@@ -398,9 +400,9 @@ export class SessionManager {
       if (latest.fields.changes().has(Attribute.principal)) throw new PrincipalChangeError();
       return value;
     };
-    return this.writer.update(state, guarded, ({ handle, base }) => {
-      const latest = new SessionState(this.ids, this.noFields, undefined, undefined, state.viewedUntil);
-      latest.open({ sid: state.sid, place: { handle, base }, accessedAt: state.accessedAt }, this.fieldsOf(base.content));
+    return this.writer.update(state, guarded, (place) => {
+      const latest = this.newState(undefined, state.viewedUntil);
+      latest.open(state.sid, place, state.accessedAt, this.fieldsOf(place.base.content));
       return latest;
     });
   }

@@ -35,14 +35,6 @@ export interface SessionExchange {
   show?(session: ServerSession): void;
 }
 
-/** What a session is when it is opened. */
-export interface OpenedSession {
-  readonly sid: string;
-  readonly place: Place;
-  /** Epoch milliseconds. */
-  readonly accessedAt: number;
-}
-
 /** One session in one request: who it is, what is stored of it, and what the request made of it. A method for each thing that can happen to it. */
 class State {
   phase: SessionPhase = 'new';
@@ -120,7 +112,7 @@ class State {
   }
 
   /** Makes it the session of a record. */
-  open({ sid, place: { handle, base }, accessedAt }: OpenedSession, fields: SessionFields): void {
+  open(sid: string, { handle, base }: Place, accessedAt: number, fields: SessionFields): void {
     const { content } = base;
     this.phase = 'stored';
     this.ownSid = sid;
@@ -148,7 +140,7 @@ class State {
     this.sendCookie(base.content.cookieAt);
   }
 
-  /** The id that it would have had is taken, or is not to be used. */
+  /** The id that it would have had is taken, or must not be used. */
   forgetId(): void {
     this.ownSid = undefined;
     this.ownHandle = undefined;

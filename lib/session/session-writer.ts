@@ -164,8 +164,17 @@ export class SessionWriter {
   /** As `contentOf`, for data whose size is known to be allowed. */
   private contentWithin(state: SessionState, fields: SerializedFields, cookieAt = state.cookieAt): SessionContent {
     const { createdAt, deadline } = state;
-    const { serializer = this.serializerName, unknown } = state.base?.content ?? {};
-    return { kind: 'session', createdAt, accessedAt: Date.now(), cookieAt, deadline, serializer, fields, unknown };
+    const serializer = this.serializerName;
+    return {
+      kind: 'session',
+      createdAt,
+      accessedAt: Date.now(),
+      cookieAt,
+      deadline,
+      serializer,
+      fields,
+      unknown: state.base?.content.unknown,
+    };
   }
 
   /** The one loop that tries again: each time on what is stored by then. @returns undefined for a session that is gone. */
@@ -205,7 +214,7 @@ export class SessionWriter {
     if (write.error !== undefined) throw write.error;
   }
 
-  /** A write that is to hear of conflicts must have them; and a new principal decides which requests may write after that. */
+  /** With `'reject'` each write must see its own conflicts. And a new principal decides which of the later writes count. */
   private mayShare({ changes }: PendingWrite): boolean {
     return this.options.concurrency !== 'reject' && !changes.has(Attribute.principal);
   }

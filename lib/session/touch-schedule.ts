@@ -33,7 +33,7 @@ export class TouchSchedule {
 
   /** The lifetime to give a session along with a read; undefined where no touch is due, or the session is not known here. */
   due(handle: string): number | undefined {
-    // Without a look counting as use: the session that was touched longest ago is forgotten first.
+    // `peek` does not count as a use here: the session that was touched longest ago is forgotten first.
     const last = this.touches.peek(handle);
     return last !== undefined && performance.now() - last.at >= this.intervalFor(last.lifetime) ? last.lifetime : undefined;
   }

@@ -4,13 +4,6 @@ import { UnreadableRecordError } from '../errors.js';
 /** A key as the options give it. */
 type ConfiguredKey = string | Uint8Array;
 
-/** Seals records. Bound to prefix and handle: a record that was copied under another name does not open. */
-export interface RecordCipher {
-  seal(handle: string, plain: Uint8Array): Buffer;
-  /** @throws UnreadableRecordError when the record was not sealed for this handle with one of the keys. */
-  open(handle: string, sealed: Buffer): Buffer;
-}
-
 /** What a sealed record begins with. It says what the record is bound to. */
 const MARK = 'E2';
 /**
@@ -30,12 +23,11 @@ interface DerivedKey {
 }
 
 /**
- * AES-256-GCM. A record is: the mark `E2`, 4 bytes that identify the key, 12 bytes nonce, 16 bytes tag, ciphertext. Mark, prefix and handle are
- * authenticated with it.
- * The 256-bit key comes from the configured one by HKDF-SHA-256 (RFC 5869), so that a key of any length at least 32
+ * Seals records with AES-256-GCM. Bound to prefix and handle: a record that was copied under another name does not open. A record is: the mark `E2`, 4 bytes that identify the key, 12 bytes nonce, 16 bytes tag, ciphertext. Mark, prefix and handle are
+ * authenticated with it. The 256-bit key comes from the configured one by HKDF-SHA-256 (RFC 5869), so that a key of any length at least 32
  * characters serves, and the same secret may sign cookies elsewhere.
  */
-export class AesGcmCipher implements RecordCipher {
+export class AesGcmCipher {
   private readonly current: DerivedKey;
   private readonly keys = new Map<string, DerivedKey>();
 
@@ -63,6 +55,7 @@ export class AesGcmCipher implements RecordCipher {
     return Buffer.concat([Buffer.from(MARK), this.current.id, nonce, cipher.getAuthTag(), sealed]);
   }
 
+  /** @throws UnreadableRecordError when the record was not sealed for this handle with one of the keys. */
   open(handle: string, sealed: Buffer): Buffer {
     const mark = sealed.toString('latin1', 0, MARK.length);
     if (sealed.length < HEAD_BYTES || (mark !== MARK && mark !== FORMER_MARK)) throw new UnreadableRecordError('it is not encrypted');
@@ -88,8 +81,8 @@ export class AesGcmCipher implements RecordCipher {
 }
 
 /**
- * What the index of the store calls a principal: the name itself, or where records are encrypted, an HMAC of it, so that nobody who
- * reads the store can tell whose sessions they are, not even by trying names.
+ * What the index of the store calls a principal: the name itself, or where records are encrypted, an HMAC of it. A
+ * reader of the store cannot tell whose sessions they are then, not even by trying names.
  */
 export class PrincipalNames {
   private readonly keys: readonly Buffer[];

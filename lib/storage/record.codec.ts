@@ -1,6 +1,6 @@
 import { SessionTooLargeError, UnreadableRecordError } from '../errors.js';
 import { isHandle } from '../repositories/session-repository.js';
-import type { RecordCipher } from './record.cipher.js';
+import type { AesGcmCipher } from './record.cipher.js';
 
 /** The fields of a record in their serialized form, in order. */
 export type SerializedFields = ReadonlyMap<string, Buffer>;
@@ -119,30 +119,17 @@ interface Header {
   claim?: AdoptionClaim | undefined;
 }
 
-/** What this version knows of a header. */
-const KNOWN: ReadonlySet<string> = new Set([
-  'v',
-  's',
-  'c',
-  'a',
-  'k',
-  'd',
-  'p',
-  'f',
-  'to',
-  'until',
-  'seen',
-  'claim',
-] satisfies (keyof Header)[]);
+/** What this version knows of a header: the members of `Header`. */
+const KNOWN: ReadonlySet<string> = new Set('v s c a k d p f to until seen claim'.split(' '));
 
 /** How records are written, and which ones count. */
 export interface RecordCodecOptions {
   /**
    * Seals what is written. With it, a record that is not encrypted counts as unreadable, even one from before encryption was turned
-   * on: otherwise whoever can write to the store could put a plain record of his own in place of a sealed one. So turning encryption
+   * on: otherwise a writer to the store could put a plain record in place of a sealed one. So turning encryption
    * on (or off) ends the sessions that are stored by then.
    */
-  readonly cipher?: RecordCipher | undefined;
+  readonly cipher?: AesGcmCipher | undefined;
   /**
    * Whether handles are hashes of ids. Without hashing, a record that was stored under a hash counts as unreadable: its handle,
    * which administration and logs may show, would be a valid id.
@@ -155,7 +142,7 @@ export interface RecordCodecOptions {
  * the other. So a reader finds each field without decoding the others, and a writer copies unchanged ones as they are.
  */
 export class RecordCodec {
-  private readonly cipher: RecordCipher | undefined;
+  private readonly cipher: AesGcmCipher | undefined;
   private readonly hashIds: boolean;
 
   constructor({ cipher, hashIds = true }: RecordCodecOptions = {}) {

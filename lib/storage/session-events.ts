@@ -8,7 +8,7 @@ export const SESSION_EVENT_TYPES = ['created', 'regenerated', 'destroyed', 'revo
  * - `created`: stored for the first time.
  * - `regenerated`: goes on under a new id; `previousHandle` is what it was called before.
  * - `destroyed`: its own request ended it.
- * - `revoked`: somebody else ended it: `SessionService`, or a log-in past `maxSessionsPerPrincipal`.
+ * - `revoked`: `SessionService` ended it, or a log-in past `maxSessionsPerPrincipal`.
  * - `expired`: this process met it past its `absoluteLifetime`. What a store forgets on its own happens silently.
  */
 export type SessionEventType = (typeof SESSION_EVENT_TYPES)[number];

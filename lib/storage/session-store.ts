@@ -262,8 +262,8 @@ export class SessionStore {
   }
 
   /**
-   * Asks the repository, within the deadline. What it throws becomes a 503, except what only the record or the question is to
-   * blame for.
+   * Asks the repository, within the deadline. What it throws becomes a 503, except where the record or the caller is at
+   * fault.
    *
    * @param operation a verb first: it names the operation in telemetry.
    * @param secrets what the question is about: nothing of it stands in the error.
@@ -349,7 +349,7 @@ function hasEnded(content: RecordContent): boolean {
   return end !== undefined && end <= Date.now();
 }
 
-/** Whether two states of a session belong to the same user, or both to nobody. */
+/** Whether two states of a session belong to the same user, or both to none. */
 export function hasSamePrincipal(a: SessionContent, b: SessionContent): boolean {
   const [before, now] = [a.fields.get(Attribute.principal), b.fields.get(Attribute.principal)];
   return before === now || (before !== undefined && now !== undefined && before.equals(now));

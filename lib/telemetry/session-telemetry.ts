@@ -1,56 +1,28 @@
-import type {
-  Attributes,
-  Counter,
-  createNoopMeter,
-  Histogram,
-  MetricsAPI,
-  ProxyTracerProvider,
-  SpanStatusCode,
-  TraceAPI,
-  Tracer,
-} from '@opentelemetry/api';
+import type { Attributes, Counter, Histogram, ProxyTracerProvider, Tracer } from '@opentelemetry/api';
 
-export type SessionSpan = 'session.load' | 'session.save';
-export type SessionCounter = 'created' | 'loaded' | 'saved' | 'conflicts' | 'expired';
+type SessionSpan = 'session.load' | 'session.save';
+type SessionCounter = 'created' | 'loaded' | 'saved' | 'conflicts' | 'expired';
 
 /**
- * What the session module tells about its own work. It knows names, numbers and outcomes; it is never given an id, a handle or
- * data.
+ * What the session module tells about its own work: to OpenTelemetry where that is installed, and as it stands here to nothing. It knows
+ * names, numbers and outcomes; it is never given an id, a handle or data.
  */
-export abstract class SessionTelemetry {
-  /** Runs a piece of work as a span. @param outcome what came of it, in one word. */
-  abstract span<T>(name: SessionSpan, work: () => Promise<T>, outcome: (result: T) => string): Promise<T>;
-
-  /** Times one operation of the store, and counts it where it fails. @param operation in one word, as in `read`. */
-  abstract store<T>(operation: string, work: () => Promise<T>): Promise<T>;
-
-  abstract count(counter: SessionCounter): void;
-}
-
-/** Where OpenTelemetry is not installed: nothing, at no cost. */
-class NoTelemetry extends SessionTelemetry {
-  override span<T>(_name: SessionSpan, work: () => Promise<T>): Promise<T> {
+export class SessionTelemetry {
+  /** Runs a piece of work as a span. @param _outcome what came of it, in one word. */
+  span<T>(_name: SessionSpan, work: () => Promise<T>, _outcome: (result: T) => string): Promise<T> {
     return work();
   }
 
-  override store<T>(_operation: string, work: () => Promise<T>): Promise<T> {
+  /** Times one operation of the store, and counts it where it fails. @param _operation a verb first, as in `read a session`. */
+  store<T>(_operation: string, work: () => Promise<T>): Promise<T> {
     return work();
   }
 
-  override count(): void {
-    // Nobody counts.
-  }
+  count(_counter: SessionCounter): void {}
 }
-
-export const NO_TELEMETRY: SessionTelemetry = new NoTelemetry();
 
 /** The parts of `@opentelemetry/api` that are used here. */
-export interface OpenTelemetryApi {
-  readonly trace: TraceAPI;
-  readonly metrics: MetricsAPI;
-  readonly SpanStatusCode: typeof SpanStatusCode;
-  readonly createNoopMeter: typeof createNoopMeter;
-}
+type OpenTelemetryApi = Pick<typeof import('@opentelemetry/api'), 'trace' | 'metrics' | 'SpanStatusCode' | 'createNoopMeter'>;
 
 const SCOPE = 'nestjs-server-session';
 const BACK_END = 'session.backend';
@@ -71,7 +43,7 @@ interface Instruments {
   readonly storeTime: Histogram;
 }
 
-/** Spans and metrics through the OpenTelemetry API: to whatever SDK the application has registered, or to none. */
+/** Spans and metrics through the OpenTelemetry API, to the SDK that the application has registered. */
 export class OpenTelemetry extends SessionTelemetry {
   private readonly attributes: Attributes;
   private instruments: Instruments | undefined;
@@ -98,7 +70,7 @@ export class OpenTelemetry extends SessionTelemetry {
     this.instrumentation()?.counters[counter].add(1, this.attributes);
   }
 
-  /** Asked for each time, as an SDK may be registered later. Undefined without one: then nothing is to be paid. */
+  /** Asked for each time, as an SDK may be registered later. Undefined without one, which costs nothing. */
   private tracer(): Tracer | undefined {
     const provider = this.api.trace.getTracerProvider();
     return 'getDelegateTracer' in provider ? (provider as ProxyTracerProvider).getDelegateTracer(SCOPE) : provider.getTracer(SCOPE);
@@ -123,7 +95,7 @@ export class OpenTelemetry extends SessionTelemetry {
 
   private async timed<T>({ storeTime, storeErrors }: Instruments, operation: string, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
-    const attributes: Attributes = { ...this.attributes, [OPERATION]: firstWord(operation) };
+    const attributes: Attributes = { ...this.attributes, [OPERATION]: operation.split(' ', 1)[0] };
     try {
       return await work();
     } catch (error) {
@@ -134,7 +106,7 @@ export class OpenTelemetry extends SessionTelemetry {
     }
   }
 
-  /** Made once there is an SDK: to those who ask before, the API gives instruments that do nothing for good. */
+  /** Made once there is an SDK. Before, the API gives instruments that do nothing, and never will. */
   private instrumentation(): Instruments | undefined {
     return (this.instruments ??= this.makeInstruments());
   }
@@ -142,15 +114,9 @@ export class OpenTelemetry extends SessionTelemetry {
   private makeInstruments(): Instruments | undefined {
     const meter = this.api.metrics.getMeter(SCOPE);
     if (meter === this.api.createNoopMeter()) return undefined;
-    const counter = (name: SessionCounter): Counter => meter.createCounter(`session.${name}`, { description: COUNTERS[name] });
+    const counters = Object.entries(COUNTERS).map(([name, description]) => [name, meter.createCounter(`session.${name}`, { description })]);
     return {
-      counters: {
-        created: counter('created'),
-        loaded: counter('loaded'),
-        saved: counter('saved'),
-        conflicts: counter('conflicts'),
-        expired: counter('expired'),
-      },
+      counters: Object.fromEntries(counters) as Instruments['counters'],
       storeErrors: meter.createCounter('session.store.errors', { description: 'Operations of the session store that failed' }),
       storeTime: meter.createHistogram('session.store.duration', {
         description: 'Time that operations of the session store took',
@@ -165,17 +131,12 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-function firstWord(text: string): string {
-  const end = text.indexOf(' ');
-  return end < 0 ? text : text.slice(0, end);
-}
-
 /** OpenTelemetry where its API is installed, else nothing. */
 export async function createTelemetry(backEnd: string): Promise<SessionTelemetry> {
   try {
     const api = await import('@opentelemetry/api');
     return new OpenTelemetry(api, backEnd);
   } catch {
-    return NO_TELEMETRY;
+    return new SessionTelemetry();
   }
 }

@@ -8,7 +8,7 @@ import { AesGcmCipher } from '../storage/record.cipher.js';
 import { RecordCodec } from '../storage/record.codec.js';
 import type { SerializerRegistry } from '../storage/serializers.js';
 import { SessionStore } from '../storage/session-store.js';
-import { NO_TELEMETRY } from '../telemetry/session-telemetry.js';
+import { SessionTelemetry } from '../telemetry/session-telemetry.js';
 
 /** Sessions without HTTP and without a module: the same classes as the module provides. */
 export function wireSessions(
@@ -22,6 +22,7 @@ export function wireSessions(
     cipher: options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix),
     hashIds: options.hashIds,
   });
-  const store = new SessionStore(repository, codec, serializers, options, events, NO_TELEMETRY);
-  return new SessionManager(options, ids, store, serializers, new SessionWriter(store, options), events, NO_TELEMETRY);
+  const telemetry = new SessionTelemetry();
+  const store = new SessionStore(repository, codec, serializers, options, events, telemetry);
+  return new SessionManager(options, ids, store, serializers, new SessionWriter(store, options), events, telemetry);
 }

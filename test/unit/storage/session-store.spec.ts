@@ -9,7 +9,7 @@ import type { SessionRepository } from '../../../lib/repositories/session-reposi
 import { AesGcmCipher, PrincipalNames } from '../../../lib/storage/record.cipher.js';
 import { Attribute, RecordCodec, type SessionContent } from '../../../lib/storage/record.codec.js';
 import { createSerializers } from '../../../lib/storage/serializers.js';
-import { NO_TELEMETRY } from '../../../lib/telemetry/session-telemetry.js';
+import { SessionTelemetry } from '../../../lib/telemetry/session-telemetry.js';
 import { isSession, SessionStore, type StoredSession } from '../../../lib/storage/session-store.js';
 
 const MINUTE = 60_000;
@@ -42,7 +42,7 @@ describe('The session store', () => {
     const options = resolveOptions({ type: 'memory', ...given });
     const cipher = options.encryption && new AesGcmCipher(options.encryption.keys, options.keyPrefix);
     const codec = new RecordCodec({ cipher, hashIds: options.hashIds });
-    return new SessionStore(over, codec, await createSerializers(options.serializer), options, events, NO_TELEMETRY);
+    return new SessionStore(over, codec, await createSerializers(options.serializer), options, events, new SessionTelemetry());
   }
 
   async function sessionAt(store: SessionStore, handle: string): Promise<StoredSession<SessionContent>> {
