@@ -163,18 +163,9 @@ export class SessionWriter {
 
   /** As `contentOf`, for data whose size is known to be allowed. */
   private contentWithin(state: SessionState, fields: SerializedFields, cookieAt = state.cookieAt): SessionContent {
-    const { createdAt, deadline } = state;
-    const serializer = this.serializerName;
-    return {
-      kind: 'session',
-      createdAt,
-      accessedAt: Date.now(),
-      cookieAt,
-      deadline,
-      serializer,
-      fields,
-      unknown: state.base?.content.unknown,
-    };
+    const { createdAt, deadline, base } = state;
+    const { serializerName: serializer } = this;
+    return { kind: 'session', createdAt, accessedAt: Date.now(), cookieAt, deadline, serializer, fields, unknown: base?.content.unknown };
   }
 
   /** The one loop that tries again: each time on what is stored by then. @returns undefined for a session that is gone. */

@@ -2,8 +2,6 @@ import { SessionLogger } from '../common/session-logger.js';
 import { Observable, type Observer, Subject, type Subscription } from 'rxjs';
 import { reasonOf } from '../errors.js';
 
-export const SESSION_EVENT_TYPES = ['created', 'regenerated', 'destroyed', 'revoked', 'expired'] as const;
-
 /**
  * - `created`: stored for the first time.
  * - `regenerated`: goes on under a new id; `previousHandle` is what it was called before.
@@ -11,7 +9,7 @@ export const SESSION_EVENT_TYPES = ['created', 'regenerated', 'destroyed', 'revo
  * - `revoked`: `SessionService` ended it, or a log-in past `maxSessionsPerPrincipal`.
  * - `expired`: this process met it past its `absoluteLifetime`. What a store forgets on its own happens silently.
  */
-export type SessionEventType = (typeof SESSION_EVENT_TYPES)[number];
+export type SessionEventType = 'created' | 'regenerated' | 'destroyed' | 'revoked' | 'expired';
 
 /** Something that happened to a session. Says which one by its handle, never by its id. */
 export interface SessionEvent {
