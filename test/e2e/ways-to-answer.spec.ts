@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
+  type CallHandler,
   type CanActivate,
   Controller,
   type ExecutionContext,
@@ -7,6 +8,7 @@ import {
   Get,
   Injectable,
   Logger,
+  type NestInterceptor,
   ParseIntPipe,
   type PipeTransform,
   Query,
@@ -17,12 +19,13 @@ import {
   Sse,
   StreamableFile,
   UseGuards,
+  UseInterceptors,
 } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { interval, map, NEVER, of, startWith, take, timer } from 'rxjs';
+import { finalize, interval, map, NEVER, type Observable, of, startWith, take, timeout, timer } from 'rxjs';
 import { type ServerSession, Session, SessionService } from 'nestjs-server-session';
 import { APPLICATIONS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
@@ -358,5 +361,37 @@ describe.each(APPLICATIONS)('On %s by %s,', (adapter, boot) => {
     const text = await new Response(Readable.toWeb(socket) as ReadableStream).text();
     expect(text.match(/HTTP\/1.1 200/g)).toHaveLength(4);
     expect(text.match(/^set-cookie: session=/gim)).toHaveLength(2);
+  });
+});
+
+/** Waits for no handler longer than this. */
+class ImpatientInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(timeout(20));
+  }
+}
+
+@Controller()
+@UseInterceptors(ImpatientInterceptor)
+class EndlessController {
+  static stopped = 0;
+
+  @Get('read') read(@Session() session: ServerSession): number {
+    return session.n ?? 0;
+  }
+  @Get('endless') endless(@Session() session: ServerSession): Observable<never> {
+    count(session);
+    return NEVER.pipe(finalize(() => void EndlessController.stopped++));
+  }
+}
+
+describe.each(APPLICATIONS)('On %s by %s, a handler that an interceptor waits for no longer', (adapter, boot) => {
+  it('is stopped, and keeps what it has changed', async () => {
+    const running = await startApplication({ adapter, boot, controllers: [EndlessController] });
+    const visitor = new Browser(running.url);
+    EndlessController.stopped = 0;
+    expect((await visitor.get('endless')).status).toBe(500);
+    expect([EndlessController.stopped, (await visitor.get('read')).text]).toEqual([1, '1']);
+    await running.close();
   });
 });

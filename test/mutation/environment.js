@@ -4,6 +4,7 @@ import { TestEnvironment } from 'jest-environment-node';
 /** Writes down of each test file what ran and what failed first. After a failure the file's other tests are left out, its clean-up is not. */
 export default class MutationEnvironment extends TestEnvironment {
   #started = performance.now();
+  #usage = process.cpuUsage();
   #spec;
   #failure;
 
@@ -19,9 +20,11 @@ export default class MutationEnvironment extends TestEnvironment {
   }
 
   async teardown() {
+    const { user, system } = process.cpuUsage(this.#usage);
     const result = {
       spec: this.#spec,
       milliseconds: performance.now() - this.#started,
+      processorTime: (user + system) / 1000,
       places: [...this.global.__placesThatRan],
       failure: this.#failure,
     };

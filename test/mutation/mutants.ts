@@ -122,7 +122,7 @@ function changesOf(node: ts.Node, source: ts.SourceFile): Change[] {
   if (node.kind === ts.SyntaxKind.FalseKeyword) return [[node, 'true', `false becomes true in ${brief(node.parent)}`]];
   if (ts.isReturnStatement(node) && node.expression !== undefined)
     return [[node, 'return undefined;', `${brief(node)}: returns undefined`]];
-  if (ts.isExpressionStatement(node) && !isSuperCall(node.expression)) return [[node, ';', `removed: ${brief(node)}`]];
+  if (ts.isExpressionStatement(node) && !isSuperCall(node.expression)) return [[node, '{}', `removed: ${brief(node)}`]];
   if (ts.isStringLiteral(node) && node.text !== '' && !isName(node))
     return [[node, "''", `emptied: ${brief(node)} in ${brief(node.parent)}`]];
   return [];

@@ -22,6 +22,8 @@ export default {
 export interface SpecResult {
   readonly spec: string;
   readonly milliseconds: number;
+  /** Milliseconds as well, but the same on a busy machine. */
+  readonly processorTime: number;
   readonly places: readonly string[];
   readonly failure?: { readonly test: string; readonly isTimeout: boolean };
 }

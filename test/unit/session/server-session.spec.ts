@@ -24,7 +24,23 @@ const MEMBERS = (
 ).split(' ');
 
 /** Names that a JavaScript object has by birth, and that are keys like any other here. */
-const ODD_KEYS = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'valueOf', 'then', 'toJSON', '', ' ', '0', '$type', 'é\ud800'];
+const ODD_KEYS = [
+  '__proto__',
+  'constructor',
+  'hasOwnProperty',
+  'toString',
+  'valueOf',
+  'then',
+  'toJSON',
+  '',
+  ' ',
+  '0',
+  '$type',
+  'é\ud800',
+  '@principal',
+  '!a',
+  '.a',
+];
 
 const DAY = 86_400_000;
 
@@ -393,6 +409,11 @@ describe('The session object', () => {
       const session = await open();
       session.createdAt.setTime(0);
       expect(session.createdAt.getTime()).toBeGreaterThan(0);
+    });
+
+    it('no principal by a key of that look', async () => {
+      const session = await open(await stored({ '@principal': 'eve' }));
+      expect([session.principal, { ...session }]).toEqual([undefined, { '@principal': 'eve' }]);
     });
 
     it('its handle, which is no id', async () => {

@@ -7,7 +7,7 @@ import { createSerializers } from '../../../lib/storage/serializers.js';
 import { SerializerRegistry } from '../../../lib/storage/serializers.js';
 import { toBuffer } from '../../../lib/storage/record.codec.js';
 import { SessionSerializer } from '../../../lib/storage/serializers.js';
-import { type RecordContent, type SessionContent, RecordCodec } from '../../../lib/storage/record.codec.js';
+import { assertSize, type RecordContent, type SessionContent, RecordCodec } from '../../../lib/storage/record.codec.js';
 import { FUZZ_RUNS, growth, LINEAR, SIZES } from '../../support/fuzz.js';
 import { storedValues } from '../../support/stored-values.js';
 
@@ -245,5 +245,26 @@ describe('A deploy that changes the serializer', () => {
     const registry = new SerializerRegistry(mine, [new JsonSerializer()]);
     const own = written(registry, 1);
     expect(registry.convert(own)).toBe(own);
+  });
+});
+
+describe('The size of a session', () => {
+  const size = (key: string, bytes: number): number => Buffer.byteLength(key) + bytes + 32;
+  const check = (key: string, bytes: number, maxBytes: number): void => assertSize(new Map([[key, Buffer.alloc(bytes)]]), maxBytes);
+
+  it.each([
+    ['a long key', `.${'k'.repeat(5_000)}`, 1],
+    ['a long value', '.k', 5_000],
+    ['a key of several bytes a character', `.${'é'.repeat(500)}${'漢'.repeat(500)}`, 1],
+    ['nothing', '.', 0],
+  ])('counts %s to the byte', (_what, key, bytes) => {
+    expect(() => check(key, bytes, size(key, bytes))).not.toThrow();
+    expect(() => check(key, bytes, size(key, bytes) - 1)).toThrow(/bytes/);
+  });
+
+  it('counts many small fields together', () => {
+    const fields = new Map(Array.from({ length: 10 }, (_unused, n) => [`.${n}`, Buffer.alloc(8)] as const));
+    expect(() => assertSize(fields, 10 * size('.0', 8))).not.toThrow();
+    expect(() => assertSize(fields, 10 * size('.0', 8) - 1)).toThrow(/bytes/);
   });
 });
