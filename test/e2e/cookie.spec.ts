@@ -193,6 +193,11 @@ describe.each(ADAPTERS)('On %s, the cookie', (adapter) => {
     });
   });
 
+  it('is not Secure with secure: false, not even over https', async () => {
+    const browser = await start({ cookie: { secure: false } }, true);
+    expect((await browser.post('login', undefined, { 'x-forwarded-proto': 'https' })).cookies[0]).not.toHaveProperty('secure');
+  });
+
   describe('of a request', () => {
     it('is found among several of its name, wherever it stands', async () => {
       const browser = await start();

@@ -498,6 +498,13 @@ describe('The session object', () => {
       expect(await sessions.read(second.sid)).toEqual({ a: 1, b: 2 });
     });
 
+    it('leaves the way by the old id open for a moment', async () => {
+      const sid = await stored({ a: 1 });
+      const session = await open(sid);
+      await session.regenerate();
+      expect(await sessions.read(sid)).toEqual({ a: 1 });
+    });
+
     it('of a session that is not stored costs nothing and stores nothing', async () => {
       const session = await open();
       const { sid } = session;
@@ -536,6 +543,27 @@ describe('The session object', () => {
       expect((await open(session.sid)).flashes()).toEqual([{ kind: 'info', message: 'good bye' }]);
       expect((await open(sid)).isNew).toBe(true);
     });
+  });
+
+  it('writes of requests that run at the same time follow one another, without a conflict', async () => {
+    const sid = await stored({ a: 1 });
+    const requests = [await open(sid), await open(sid), await open(sid)];
+    const update = jest.spyOn(sessions.repository, 'update');
+    const read = jest.spyOn(sessions.repository, 'read');
+    for (const [n, session] of requests.entries()) session[`n${n}`] = n;
+    await Promise.all(requests.map((session) => sessions.commit(session)));
+    expect([update.mock.calls.length, read.mock.calls.length]).toEqual([2, 0]);
+    expect(await sessions.read(sid)).toEqual({ a: 1, n0: 0, n1: 1, n2: 2 });
+  });
+
+  it('touch() of a session that is not stored asks for nothing, and what is written later is stored', async () => {
+    const session = await open();
+    const read = jest.spyOn(sessions.repository, 'read');
+    await session.touch();
+    expect(read).not.toHaveBeenCalled();
+    session['a'] = 1;
+    await sessions.commit(session);
+    expect(await sessions.read(session.sid)).toEqual({ a: 1 });
   });
 
   describe('save() and reload()', () => {

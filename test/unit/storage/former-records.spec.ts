@@ -84,6 +84,10 @@ describe('A record that version 0.1.0 wrote', () => {
 });
 
 describe('The index of principals where records are encrypted', () => {
+  it('has the name that processes of other versions look for', () => {
+    expect(new PrincipalNames(['k'.repeat(32)]).of('ada')[0]).toBe('P8AniMWTVKLVoX7H8dwb1BqLJwpLbs2BIkuluc6UZXI');
+  });
+
   const OTHER_KEY = 'another key, also of 32 characters!!';
   it('has names that only the key gives', () => {
     const [mine] = new PrincipalNames([FIXTURE_KEY]).of('ada');

@@ -199,6 +199,7 @@ describe.each(['json', 'msgpack'])("The serializer '%s'", (name) => {
     it.each([
       ['a Map', (): unknown => new Map([['key', 'value']])],
       ['a Set', (): unknown => new Set(['value'])],
+      ['an object with a key that UTF-8 cannot hold', (): unknown => ({ '\ud800': 'value' })],
     ])('%s at the bound of nesting, unless it can be read again', (_what, make) => {
       const wrapped = (levels: number): unknown => {
         let value = make();
