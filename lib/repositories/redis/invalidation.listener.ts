@@ -111,7 +111,6 @@ export class InvalidationListener {
   }
 
   private lose(): void {
-    this.awaitsPong = false;
     this.connecting = 0;
     clearTimeout(this.retry);
     this.cache.disable();

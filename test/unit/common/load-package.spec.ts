@@ -3,7 +3,9 @@ import { loadPackage } from '../../../lib/common/load-package.js';
 import { MissingPackageError } from '../../../lib/errors.js';
 
 describe('An optional package', () => {
-  const failing = (error: unknown) => (): Promise<never> => Promise.reject(error as Error);
+  const failing = (error: unknown) => async (): Promise<never> => {
+    throw error;
+  };
 
   it('is what its import gives', async () => {
     expect(await loadPackage(async () => ({ answer: 42 }), "type: 'redis'", 'ioredis')).toEqual({ answer: 42 });
