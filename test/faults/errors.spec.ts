@@ -69,7 +69,8 @@ describe.each(STORES)('The errors of %s', (name) => {
 
   beforeAll(async () => {
     store = await startStore(name);
-    proxy = store.server && (await TcpProxy.start(store.server.port));
+    // MongoDB's driver does not always come back where a connection is accepted and reset at once, as this proxy does.
+    proxy = name === 'mongodb' ? undefined : store.server && (await TcpProxy.start(store.server.port));
     faults = errorFaults(name, store, proxy);
     for (const hashIds of [true, false]) {
       both.push(await Sessions.start({ storeTimeout: '2s', keyPrefix: `${hashIds}:`, hashIds, ...store.session(proxy?.port) }));

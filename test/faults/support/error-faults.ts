@@ -17,11 +17,15 @@ export function errorFaults(name: StoreName, store: Store, proxy: TcpProxy | und
 }
 
 function serverFaults({ server }: Store, proxy: TcpProxy | undefined): Record<string, Condition> {
-  if (server === undefined || proxy === undefined) return {};
-  let timer: NodeJS.Timeout | undefined;
-  return {
+  if (server === undefined) return {};
+  const ofServer: Record<string, Condition> = {
     'not there': (isOn) => (isOn ? server.kill() : server.restart()),
     hung: (isOn) => (isOn ? server.pause() : server.resume()),
+  };
+  if (proxy === undefined) return ofServer;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    ...ofServer,
     'cut within its replies': async (isOn) => {
       clearInterval(timer);
       if (isOn) timer = setInterval(() => proxy.cutAfterBytes(Math.random() * 200), 5);
