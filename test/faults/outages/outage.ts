@@ -56,8 +56,9 @@ export async function runOutage(
     await crowd.stop();
     const audit = await crowd.audit();
     await crowd.stop();
-    const after = await atRest(scene, fault);
+    // Also closes the connections of the newcomers.
     const visits = await newcomers?.visits.audit();
+    const after = await atRest(scene, fault);
     return {
       store: name,
       client: store.server && client,
