@@ -498,6 +498,18 @@ describe('The session object', () => {
       expect(await sessions.read(second.sid)).toEqual({ a: 1, b: 2 });
     });
 
+    it.each<[boolean, object]>([
+      [true, { a: 1, b: 2 }],
+      [false, {}],
+    ])('with keep: %s treats alike what another request has stored meanwhile', async (keep, expected) => {
+      const sid = await stored({ a: 1 });
+      const [session, other] = [await open(sid), await open(sid)];
+      other['b'] = 2;
+      await other.save();
+      await session.regenerate({ keep });
+      expect(await sessions.read(session.sid)).toEqual(expected);
+    });
+
     it('leaves the way by the old id open for a moment', async () => {
       const sid = await stored({ a: 1 });
       const session = await open(sid);
