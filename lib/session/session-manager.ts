@@ -390,6 +390,7 @@ export class SessionManager {
     const base = await this.writer.move(state, { to: handle, changes, keep, forward });
     if (base === undefined) return state.markEnded();
     state.moved(id, handle, base, changes, forward ? formerHandle : undefined);
+    this.touches.forget(formerHandle);
     this.touches.note(handle, this.lifetimeOf(state));
     this.tell('regenerated', handle, base, formerHandle);
   }
@@ -414,6 +415,7 @@ export class SessionManager {
 
   private async endFrom(place: Place): Promise<void> {
     const ended = await this.writer.end(place);
+    this.touches.forget(place.handle);
     if (ended !== undefined) this.tell('destroyed', ended, place.base);
   }
 

@@ -2,6 +2,8 @@ import { LRUCache } from 'lru-cache';
 
 /** Sessions remembered by one process; a forgotten one costs one more command the next time. */
 const CAPACITY = 100_000;
+/** More than one, so that they become fewer while others are noted. */
+const FORGOTTEN_AT_ONCE = 4;
 
 /** The last touch of a session by this process. */
 interface Touch {
@@ -52,7 +54,24 @@ export class TouchSchedule {
 
   /** @param age how many milliseconds ago it was. */
   note(handle: string, lifetime: number, age = 0): void {
+    this.forgetOldest();
     this.touches.set(handle, { at: performance.now() - age, lifetime });
+  }
+
+  /** After a session has ended, or has another handle. */
+  forget(handle: string): void {
+    this.touches.delete(handle);
+  }
+
+  /** Most sessions are abandoned. Where one has lived its lifetime since the last touch by this process, nothing is known of it any more. */
+  private forgetOldest(): void {
+    const now = performance.now();
+    let count = 0;
+    for (const last of this.touches.rvalues()) {
+      if (count === FORGOTTEN_AT_ONCE || last === undefined || now - last.at < last.lifetime) break;
+      count++;
+    }
+    while (count-- > 0) this.touches.pop();
   }
 
   /** A session with a short lifetime of its own must not end between two touches. */

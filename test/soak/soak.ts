@@ -139,9 +139,9 @@ function problemsOf(samples: readonly Sample[]): string[] {
 
 async function soak(name: string, options: ServerSessionOptions, seconds: number): Promise<string[]> {
   // Those who never come back are gone again soon enough that their number stands still in the last two thirds.
-  const lifetime = Math.max(1_000, Math.round((seconds / 12) * 1_000));
+  const lifetime = Math.max(1, Math.round(seconds / 12));
   @Module({
-    imports: [ServerSessionModule.forRoot({ ...options, lifetime, purge: { interval: Math.max(1_000, lifetime / 5) } })],
+    imports: [ServerSessionModule.forRoot({ ...options, lifetime, purge: { interval: Math.max(1, lifetime / 5) } })],
     controllers: [ShopController],
   })
   class Application {}
