@@ -43,8 +43,8 @@ interface Instruments {
   readonly storeTime: Histogram;
 }
 
-/** Spans and metrics through the OpenTelemetry API, to the SDK that the application has registered. */
-export class OpenTelemetry extends SessionTelemetry {
+/** Spans and metrics through the OpenTelemetry API, to the SDK that the application has registered. Not exported: its types need that package. */
+class OpenTelemetry extends SessionTelemetry {
   private readonly attributes: Attributes;
   private instruments: Instruments | undefined;
 

@@ -1,8 +1,8 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as api from '@opentelemetry/api';
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { OpenTelemetry } from '../../lib/telemetry/session-telemetry.js';
+import { createTelemetry } from '../../lib/telemetry/session-telemetry.js';
 
 const spans = new InMemorySpanExporter();
 const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
@@ -18,7 +18,10 @@ afterAll(async () => {
 });
 
 describe('An OpenTelemetry SDK that is registered late', () => {
-  const telemetry = new OpenTelemetry(api, 'memory');
+  let telemetry: Awaited<ReturnType<typeof createTelemetry>>;
+  beforeAll(async () => {
+    telemetry = await createTelemetry('memory');
+  });
   const work = (): Promise<string> => Promise.resolve('done');
   const request = async (): Promise<string> => {
     telemetry.count('loaded');
