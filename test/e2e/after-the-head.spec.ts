@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Logger, Req, Res, Sse } from '@nestjs/common';
-import type { ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { concatMap, interval, take } from 'rxjs';
+import { concatMap, filter, interval, take } from 'rxjs';
 import { type ServerSession, Session, SessionHeadersSentError, SessionService } from 'nestjs-server-session';
 import { APPLICATIONS, type RunningApplication, startApplication } from './application.js';
 import { Browser } from './browser.js';
@@ -35,8 +35,12 @@ async function stream(session: ServerSession, reply: Reply, what: string): Promi
   response.end(await attempt(session, what));
 }
 
+/** Of the request that came last. */
+let response: ServerResponse | undefined;
+
 const events = (session: ServerSession, what: string) =>
-  interval(20).pipe(
+  interval(5).pipe(
+    filter(() => response?.headersSent === true),
     take(1),
     concatMap(async () => ({ data: await attempt(session, what) })),
   );
@@ -80,6 +84,8 @@ describe.each(APPLICATIONS)('On %s by %s, when the head of a response has left,'
   let browser: Browser;
   beforeEach(async () => {
     running = await startApplication({ adapter, boot, controllers: [LateController] });
+    const server = running.app.getHttpServer() as Server;
+    server.prependListener('request', (_request, latest) => void (response = latest));
     browser = new Browser(running.url);
   });
   afterEach(() => running.close());
