@@ -51,7 +51,7 @@ describe('Starting', () => {
     'loads nothing for %j but what that back end needs',
     async (options, own) => {
       const files = await loadedBy(options);
-      const always = ['core', 'index', 'open-telemetry'];
+      const always = ['core', 'index'];
       expect(chunksOf(files)).toEqual([...always, ...own].sort());
     },
     60_000,

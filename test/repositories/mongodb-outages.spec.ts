@@ -3,7 +3,9 @@ import { refusedUntilAnswered } from '../support/refused-until-answered.js';
 import { Logger } from '@nestjs/common';
 import mongoose from 'mongoose';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionFinder } from '../../lib/repositories/mongodb/mongodb-connection.js';
 import type { MongodbSessionRepository } from '../../lib/repositories/mongodb/mongodb-session.repository.js';
+import type { RepositoryContext } from '../../lib/repositories/repository.factory.js';
 import { startMongo, TcpProxy, type TestServer } from '../servers/index.js';
 import { itUnless } from '../servers/it-unless.js';
 import { openMongodb } from './mongodb.probe.js';
@@ -88,6 +90,29 @@ describe.each(['a URI', 'a connection of the application'])('A network that forg
       await server.stop();
     }
   }, 120_000);
+});
+
+describe('A heartbeat of the driver that never ends, as after a reset while it greets MongoDB,', () => {
+  it('makes a client of our own give way to another, which works', async () => {
+    const server = await startMongo();
+    const find = await connectionFinder({
+      options: { storeTimeout: 400, mongodb: { uri: server.url, db: 'test' } },
+    } as unknown as RepositoryContext);
+    const connection = find();
+    try {
+      const first = await connection.database();
+      first.client.emit('serverHeartbeatStarted', { connectionId: '127.0.0.1:1' } as mongoose.mongo.ServerHeartbeatStartedEvent);
+      expect(await connection.database()).toBe(first);
+      let second = first;
+      await expectEventually(async () => expect((second = await connection.database())).not.toBe(first));
+      expect(await second.command({ ping: 1 })).toMatchObject({ ok: 1 });
+      await sleep(1500);
+      expect(await connection.database()).toBe(second);
+    } finally {
+      await connection.close();
+      await server.stop();
+    }
+  }, 60_000);
 });
 
 describe('MongoDB that hangs under writes', () => {

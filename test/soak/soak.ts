@@ -141,7 +141,7 @@ async function soak(name: string, options: ServerSessionOptions, seconds: number
   // Those who never come back are gone again soon enough that their number stands still in the last two thirds.
   const lifetime = Math.max(1, Math.round(seconds / 12));
   @Module({
-    imports: [ServerSessionModule.forRoot({ ...options, lifetime, purge: { interval: Math.max(1, lifetime / 5) } })],
+    imports: [ServerSessionModule.forRoot({ ...options, storeTimeout: '20s', lifetime, purge: { interval: Math.max(1, lifetime / 5) } })],
     controllers: [ShopController],
   })
   class Application {}

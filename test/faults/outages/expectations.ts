@@ -9,6 +9,8 @@ const LONGEST = 2 * STORE_TIMEOUT + 1_000;
 /** How often a request has to wait for a busy machine: as it is sent, at each of two timeouts, and as its answer is read. */
 const WAITS = 4;
 const MORE_HEAP = 48 * 1024 * 1024;
+/** Writes that lay in the buffers of sockets when the server stopped, where few were refused in all. */
+const IN_BUFFERS = 10;
 /** While hundreds of requests a second wait for their second to be over. */
 const MORE_MEMORY = 128 * 1024 * 1024;
 /** Pools of connections may have grown to one for each client; a leak would be one for each failure, of which there are hundreds. */
@@ -27,7 +29,7 @@ export function expectNothingLost(result: OutageResult, { endsStore = false, isF
   if (isFull) expect(result.endedMeanwhile).toBeGreaterThan(0);
   if (result.newcomers !== undefined) {
     const { refused, storedAfterwards, memory } = result.newcomers;
-    expect(storedAfterwards).toBeLessThanOrEqual(refused / 20);
+    expect(storedAfterwards).toBeLessThanOrEqual(Math.max(IN_BUFFERS, refused / 20));
     expect(memory).toBeLessThan(MORE_MEMORY);
   }
   if (result.before === undefined || result.after === undefined) return;
