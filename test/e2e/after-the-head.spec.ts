@@ -36,11 +36,11 @@ async function stream(session: ServerSession, reply: Reply, what: string): Promi
 }
 
 /** Of the request that came last. */
-let response: ServerResponse | undefined;
+let latestResponse: ServerResponse | undefined;
 
 const events = (session: ServerSession, what: string) =>
   interval(5).pipe(
-    filter(() => response?.headersSent === true),
+    filter(() => latestResponse?.headersSent === true),
     take(1),
     concatMap(async () => ({ data: await attempt(session, what) })),
   );
@@ -85,7 +85,7 @@ describe.each(APPLICATIONS)('On %s by %s, when the head of a response has left,'
   beforeEach(async () => {
     running = await startApplication({ adapter, boot, controllers: [LateController] });
     const server = running.app.getHttpServer() as Server;
-    server.prependListener('request', (_request, latest) => void (response = latest));
+    server.prependListener('request', (_request, response) => void (latestResponse = response));
     browser = new Browser(running.url);
   });
   afterEach(() => running.close());
