@@ -33,7 +33,7 @@ export interface Pace {
   readonly weighedSessions: number;
 }
 
-export const FULL: Pace = { rounds: 7, roundSeconds: 0.7, warmUpSeconds: 0.6, sessions: 10_000, weighedSessions: 100_000 };
+export const FULL: Pace = { rounds: 5, roundSeconds: 0.7, warmUpSeconds: 0.6, sessions: 5_000, weighedSessions: 100_000 };
 export const QUICK: Pace = { rounds: 3, roundSeconds: 0.6, warmUpSeconds: 0.3, sessions: 2_000, weighedSessions: 0 };
 
 /** Name of the part that weighs processes that hold many sessions. */
