@@ -120,29 +120,23 @@ const SHORTEST_HEARTBEAT = 500;
 /** How much later than it should a heartbeat may end on a busy machine, in milliseconds. */
 const HEARTBEAT_GRACE = 250;
 
-/** A client of our own. It begins to connect when it is first needed, and again as long as that has never worked. */
+/** A client of our own. It gives way to another where the driver has lost its way back to the server. */
 class OwnConnection implements MongodbConnection {
-  private connected = false;
-  private client: mongo.MongoClient;
-  private db: mongo.Db;
-  /** When the heartbeats that are under way began, by the addresses of their servers. */
-  private readonly heartbeats = new Map<string, number>();
+  private current: WatchedClient;
+  private isClosed = false;
 
-  private constructor(
-    private readonly createClient: () => mongo.MongoClient,
-    private readonly name: string,
-    private readonly heartbeatFrequency: number,
-  ) {
-    this.client = this.watched(createClient());
-    this.db = this.client.db(name);
+  private constructor(private readonly createClient: () => WatchedClient) {
+    this.current = createClient();
   }
 
   /** @throws MissingPackageError when mongoose is not installed; an error of the driver for a URI that it does not understand. */
   static async open(uri: string, db: string | undefined, timeout: number): Promise<OwnConnection> {
     const { default: mongoose } = await loadPackage(() => import('mongoose'), "type 'mongodb'", PACKAGES);
     const heartbeatFrequencyMS = Math.max(SHORTEST_HEARTBEAT, timeout);
-    const createClient = (): mongo.MongoClient =>
-      new mongoose.mongo.MongoClient(uri, {
+    const named = DATABASE_OF_URI.exec(uri)?.[1];
+    const name = db ?? (named === undefined ? MONGODB_DEFAULTS.db : decodeURIComponent(named));
+    const createClient = (): WatchedClient => {
+      const client = new mongoose.mongo.MongoClient(uri, {
         // A request is answered when the time is over: no command may wait for a server or a reply longer than that.
         serverSelectionTimeoutMS: timeout,
         connectTimeoutMS: timeout,
@@ -151,59 +145,67 @@ class OwnConnection implements MongodbConnection {
         // A server that is lost without a word is noticed within two timeouts, and its connections are given up.
         heartbeatFrequencyMS,
       });
-    const named = DATABASE_OF_URI.exec(uri)?.[1];
-    const name = db ?? (named === undefined ? MONGODB_DEFAULTS.db : decodeURIComponent(named));
-    return new OwnConnection(createClient, name, heartbeatFrequencyMS);
+      return new WatchedClient(client, client.db(name), 2 * heartbeatFrequencyMS + HEARTBEAT_GRACE);
+    };
+    return new OwnConnection(createClient);
   }
 
   async database(): Promise<mongo.Db> {
-    if (this.isStuck()) {
+    if (this.current.isStuck) {
       // The process may have been busy, with the answer waiting to be read.
       await sleep(POLL_INTERVAL);
-      if (this.isStuck()) this.renew();
+      if (this.current.isStuck && !this.isClosed) this.renew();
     }
-    const { db } = this;
-    if (!this.connected) {
-      // The driver finds a lost server again by itself, but not one that was never there.
-      await this.client.connect();
-      this.connected = true;
-    }
-    return db;
+    return this.current.connect();
   }
 
   close(): Promise<void> {
-    return this.client.close();
+    this.isClosed = true;
+    return this.current.client.close();
+  }
+
+  private renew(): void {
+    const { client } = this.current;
+    this.current = this.createClient();
+    client.close().catch(() => undefined);
+  }
+}
+
+/** A client of the driver, and the heartbeats by which it finds its servers. */
+class WatchedClient {
+  private isConnected = false;
+  /** When the heartbeats that are under way began, by the addresses of their servers. */
+  private readonly heartbeats = new Map<string, number>();
+
+  /** @param longest milliseconds that a heartbeat may take, by the options of the client. */
+  constructor(
+    readonly client: mongo.MongoClient,
+    private readonly db: mongo.Db,
+    private readonly longest: number,
+  ) {
+    client.on('serverHeartbeatStarted', ({ connectionId }) => this.heartbeats.set(connectionId, performance.now()));
+    client.on('serverHeartbeatSucceeded', ({ connectionId }) => this.heartbeats.delete(connectionId));
+    client.on('serverHeartbeatFailed', ({ connectionId }) => this.heartbeats.delete(connectionId));
+    client.on('serverClosed', ({ address }) => this.heartbeats.delete(address));
   }
 
   /**
    * Whether a heartbeat should have ended long ago. Where a server, or a proxy before it, resets a connection while the driver greets it, the
-   * driver (7.5) waits for ever, and does not look for that server again. By its options a heartbeat takes twice the frequency at most.
+   * driver (7.5) waits for ever, and does not look for that server again.
    */
-  private isStuck(): boolean {
-    const longest = 2 * this.heartbeatFrequency + HEARTBEAT_GRACE;
-    for (const begin of this.heartbeats.values()) if (performance.now() - begin > longest) return true;
+  get isStuck(): boolean {
+    const now = performance.now();
+    for (const begin of this.heartbeats.values()) if (now - begin > this.longest) return true;
     return false;
   }
 
-  private renew(): void {
-    const former = this.client;
-    this.heartbeats.clear();
-    this.client = this.watched(this.createClient());
-    this.db = this.client.db(this.name);
-    this.connected = false;
-    former.close().catch(() => undefined);
-  }
-
-  private watched(client: mongo.MongoClient): mongo.MongoClient {
-    const ended = ({ connectionId }: { connectionId: string }): void => {
-      if (client === this.client) this.heartbeats.delete(connectionId);
-    };
-    client.on('serverHeartbeatStarted', ({ connectionId }) => {
-      if (client === this.client) this.heartbeats.set(connectionId, performance.now());
-    });
-    client.on('serverHeartbeatSucceeded', ended);
-    client.on('serverHeartbeatFailed', ended);
-    client.on('serverClosed', ({ address }) => ended({ connectionId: address }));
-    return client;
+  /** It begins to connect when it is first needed, and again as long as that has never worked. */
+  async connect(): Promise<mongo.Db> {
+    if (!this.isConnected) {
+      // The driver finds a lost server again by itself, but not one that was never there.
+      await this.client.connect();
+      this.isConnected = true;
+    }
+    return this.db;
   }
 }
