@@ -44,11 +44,14 @@ export class ErrorFilter implements ExceptionFilter<HttpException> {
   }
 }
 
-/** Another part of the application, which takes the request and knows nothing of sessions. */
-@Controller('visits')
+/** What uses no session, the same for all: a route that is measured, and one that takes the request. */
+@Controller()
 @UseFilters(ErrorFilter)
-export class VisitsController {
-  @Get() show(@Req() { headers }: IncomingMessage, @Query() { page }: PageQuery): object {
+export class SharedController {
+  @Get('unused') unused(@Query() { page }: PageQuery): object {
+    return { page };
+  }
+  @Get('visits') visits(@Req() { headers }: IncomingMessage, @Query() { page }: PageQuery): object {
     return { page, agent: headers['user-agent'] ?? null };
   }
 }

@@ -20,6 +20,7 @@ export interface Contender {
   /** The module's imports, where it is a Nest module. */
   readonly imports?: (where: StoreLocation) => NonNullable<ModuleMetadata['imports']>;
   readonly providers?: (where: StoreLocation) => Provider[];
-  readonly controller: (where: StoreLocation) => Type | Promise<Type>;
+  /** The routes that use a session. */
+  readonly controller?: (where: StoreLocation) => Type | Promise<Type>;
   readonly configure?: (app: INestApplication & NestExpressApplication & NestFastifyApplication, where: StoreLocation) => Promise<void>;
 }

@@ -60,9 +60,6 @@ function mgcreaController(): Type {
   @Controller()
   @UseFilters(ErrorFilter)
   class MgcreaController {
-    @Get('unused') unused(@Query() { page }: PageQuery): object {
-      return { page };
-    }
     @Get('read') read(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
       return { page, n: session.get('n') ?? null };
     }

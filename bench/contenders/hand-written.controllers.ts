@@ -51,9 +51,6 @@ export const bareHandlers: Contender = {
     @Controller()
     @UseFilters(ErrorFilter)
     class BareController {
-      @Get('unused') unused(@Query() { page }: PageQuery): object {
-        return { page };
-      }
       @Get('read') async read(@Req() request: IncomingMessage, @Query() { page }: PageQuery): Promise<object> {
         return { page, n: (await load(keyOf(request))).n };
       }
@@ -103,9 +100,6 @@ export const handWrittenInterceptor: Contender = {
     class InterceptedController {
       constructor(@Inject(REDIS) private readonly redis: Redis) {}
 
-      @Get('unused') unused(@Query() { page }: PageQuery): object {
-        return { page };
-      }
       @Get('read')
       @UseInterceptors(HandWrittenInterceptor)
       read(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
@@ -126,15 +120,4 @@ export const handWrittenInterceptor: Contender = {
 };
 
 /** No session at all. */
-export const noSession: Contender = {
-  controller: (): Type => {
-    @Controller()
-    @UseFilters(ErrorFilter)
-    class NoSessionController {
-      @Get('unused') unused(@Query() { page }: PageQuery): object {
-        return { page };
-      }
-    }
-    return NoSessionController;
-  },
-};
+export const noSession: Contender = {};

@@ -3,7 +3,7 @@ import { type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { VALIDATION, VisitsController } from './application.js';
+import { SharedController, VALIDATION } from './application.js';
 import type { Adapter, Contender, StoreLocation } from './contender.js';
 
 /** Each in a module of its own, so that a process loads only what it measures. */
@@ -35,7 +35,7 @@ async function main(setup: ContenderSetup): Promise<void> {
   @Module({
     imports: contender.imports?.(setup) ?? [],
     providers: contender.providers?.(setup) ?? [],
-    controllers: [VisitsController, await contender.controller(setup)],
+    controllers: [SharedController, ...(contender.controller === undefined ? [] : [await contender.controller(setup)])],
   })
   class BenchModule {}
 

@@ -23,9 +23,6 @@ export function requestSessionController(): Type {
   @Controller()
   @UseFilters(ErrorFilter)
   class RequestSessionController {
-    @Get('unused') unused(@Query() { page }: PageQuery): object {
-      return { page };
-    }
     @Get('read') read(@Req() { session }: WithSession, @Query() { page }: PageQuery): object {
       return { page, n: session.n ?? null };
     }
@@ -47,9 +44,6 @@ export function serverSessionController(): Type {
   @Controller()
   @UseFilters(ErrorFilter)
   class ServerSessionController {
-    @Get('unused') unused(@Query() { page }: PageQuery): object {
-      return { page };
-    }
     @Get('read') read(@Session() session: ServerSession, @Query() { page }: PageQuery): object {
       return { page, n: session.n ?? null };
     }
