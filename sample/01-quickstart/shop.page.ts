@@ -1,5 +1,6 @@
 import type { FlashMessage } from 'nestjs-server-session';
 import { type Html, html } from '../shared/html.js';
+import { page } from '../shared/page.js';
 import { PRODUCTS } from './products.js';
 import { type CartLine, totalOf } from './shop.service.js';
 import { STYLE } from './style.js';
@@ -12,45 +13,33 @@ export interface ShopPage {
 
 /** The whole page. */
 export function shopPage({ user, lines, messages }: ShopPage): string {
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>Tea shop</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <h1>Tea shop</h1>
-          ${user === undefined ? logInForm() : logOutForm(user)}
-        </header>
-        <main>
-          <div role="status">${messages.map(messageLine)}</div>
-          <section aria-labelledby="products">
-            <h2 id="products">Products</h2>
-            <ul>
-              ${PRODUCTS.map(
-                ({ id, name, price }) =>
-                  html`<li>
-                    <span>${name}</span> <span class="price">${money(price)}</span>
-                    <form method="post" action="/cart">
-                      <button name="product" value="${id}" aria-label="Add ${name} to the cart">Add</button>
-                    </form>
-                  </li>`,
-              )}
-            </ul>
-          </section>
-          <section aria-labelledby="cart">
-            <h2 id="cart">Your cart</h2>
-            ${cart(lines)}
-          </section>
-        </main>
-        <footer><p>Stop the server, start it again and reload: the cart is still here.</p></footer>
-      </body>
-    </html>`.text;
+  return page({
+    title: 'Tea shop',
+    style: STYLE,
+    account: user === undefined ? logInForm() : logOutForm(user),
+    body: html`<main>
+        <div role="status">${messages.map(messageLine)}</div>
+        <section aria-labelledby="products">
+          <h2 id="products">Products</h2>
+          <ul>
+            ${PRODUCTS.map(
+              ({ id, name, price }) =>
+                html`<li>
+                  <span>${name}</span> <span class="price">${money(price)}</span>
+                  <form method="post" action="/cart">
+                    <button name="product" value="${id}" aria-label="Add ${name} to the cart">Add</button>
+                  </form>
+                </li>`,
+            )}
+          </ul>
+        </section>
+        <section aria-labelledby="cart">
+          <h2 id="cart">Your cart</h2>
+          ${cart(lines)}
+        </section>
+      </main>
+      <footer><p>Stop the server, start it again and reload: the cart is still here.</p></footer>`,
+  });
 }
 
 function logInForm(): Html {

@@ -1,5 +1,6 @@
 import type { FlashMessage } from 'nestjs-server-session';
 import { type Html, html } from '../shared/html.js';
+import { page } from '../shared/page.js';
 import { STYLE } from './style.js';
 
 export function logInPage(messages: readonly FlashMessage[]): string {
@@ -36,22 +37,5 @@ export function chatPage(name: string): string {
 }
 
 function layout(account: Html | string, body: Html): string {
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>Chat</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <h1>Chat</h1>
-          ${account}
-        </header>
-        <main>${body}</main>
-      </body>
-    </html>`.text;
+  return page({ title: 'Chat', style: STYLE, account, body: html`<main>${body}</main>` });
 }

@@ -1,5 +1,6 @@
 import type { FlashMessage } from 'nestjs-server-session';
 import { type Html, html } from '../../shared/html.js';
+import { page } from '../../shared/page.js';
 import { STYLE } from '../style.js';
 import type { User } from '../users.js';
 
@@ -17,28 +18,16 @@ export interface Layout {
 
 /** What all pages have around them. */
 export function layout({ title, path, user, messages = [], body }: Layout): string {
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <h1>${title}</h1>
-          ${user === undefined ? '' : logOutForm(user)}
-        </header>
-        ${user?.isAdministrator ? navigation(path) : ''}
-        <main>
-          <div role="status">${messages.map(messageLine)}</div>
-          ${body}
-        </main>
-      </body>
-    </html>`.text;
+  return page({
+    title,
+    style: STYLE,
+    account: user === undefined ? '' : logOutForm(user),
+    body: html`${user?.isAdministrator ? navigation(path) : ''}
+      <main>
+        <div role="status">${messages.map(messageLine)}</div>
+        ${body}
+      </main>`,
+  });
 }
 
 function logOutForm({ name }: User): Html {
